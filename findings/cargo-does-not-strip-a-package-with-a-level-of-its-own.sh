@@ -1,5 +1,5 @@
 #!/bin/sh
-# Cargo 1.95.0 ignores strip = true of a profile for a package that has an override of its own, even for one of opt-level alone.
+# Cargo 1.95.0 ignores strip = true of a profile for a package with an override, even if that only sets opt-level.
 #
 # Behaviour: with [profile.release] strip = true the binary of a package is linked with -C strip=symbols. As soon as
 # [profile.release.package.NAME] sets opt-level for that package, it is linked with -C strip=debuginfo, the default, and keeps its

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Shared by the findings: a temporary folder that goes at the end, and a comparison that fails when a behaviour changes.
+# Shared by the findings: a temporary folder, removed at the end, and a comparison that fails when a behaviour changes.
 
 folder=$(mktemp -d)
 trap 'chmod -R u+w "$folder"; rm -rf "$folder"' EXIT

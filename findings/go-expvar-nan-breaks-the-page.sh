@@ -1,5 +1,5 @@
 #!/bin/sh
-# Go 1.26.8, expvar: one Float that is NaN or infinite makes /debug/vars a page that is no JSON.
+# Go 1.26.8, expvar: one Float that is NaN or infinite makes all of /debug/vars invalid JSON.
 #
 # Behaviour: expvar.Float prints its value as Go does, NaN or +Inf, which JSON does not have, while everything around it is JSON.
 # expvar.Func has the same value left out: json.Marshal fails, its error is dropped, and the member has no value at all.

@@ -1,10 +1,10 @@
 #!/bin/sh
 # prom-client 15.1.3 (npm): the counters of a cluster fall when a worker ends.
 #
-# Behaviour: AggregatorRegistry.clusterMetrics asks the workers that are alive and adds up what they answer. What a worker counted
-# before it ended is gone, so that the sum, which is exported as one counter, falls to what the others have counted.
-# Why it matters: Prometheus takes a counter that falls for one that was reset, and adds its whole new value. Each worker that
-# ends makes rate() report all jobs that the others have ever done as if they had been done within one scrape interval.
+# Behaviour: AggregatorRegistry.clusterMetrics requests the counts of running workers and adds them up. The counts of
+# a worker that has ended are lost, so the sum, which is exported as one counter, falls to those of the other workers.
+# Why it matters: Prometheus treats a falling counter as reset, and adds its whole new value. So when a worker ends,
+# rate() reports all jobs that the other workers have ever done as if they had been done within one scrape interval.
 # Source: prom-client, lib/cluster.js, clusterMetrics; lib/metricAggregators.js, sum.
 # Seen: 2000 after two workers have counted 1000 each; 1010 after one of them was replaced and ten more were counted, which
 # increase() reads as 1010.

@@ -156,7 +156,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         };
         let covers = |value: &AnyValue| value.downcast_ref().is_some_and(&covers);
         match self.store.get(key, now, wait, &covers, &mut load_any) {
-            // The cache contains no values of other types.
+            // A cache contains values of one type only.
             Outcome::Value(value) => value.downcast().map_or(Outcome::Panicked, Outcome::Value),
             Outcome::WouldWait => Outcome::WouldWait,
             Outcome::TimedOut => Outcome::TimedOut,
@@ -195,7 +195,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         std::ptr::addr_eq(Arc::as_ptr(&kept.value), Arc::as_ptr(value)).then_some(kept.until)
     }
 
-    /// How many keys have a value or a load.
+    /// The number of keys with a value or a load.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.store.lock().slots.len()
@@ -297,7 +297,7 @@ impl CacheState {
         }
     }
 
-    /// Removes values that expired long ago, such as those of deleted pods, which are not requested again.
+    /// Removes values that expired long ago, such as those of deleted pods, which no request replaces.
     fn sweep(&mut self, now: Instant) {
         if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < STALE) {
             return;

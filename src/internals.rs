@@ -37,10 +37,10 @@ pub mod autoscaling {
         };
     }
     pub mod decision {
-        pub use crate::autoscaling::decision::{Decision, How, ZeroSupport, predict};
+        pub use crate::autoscaling::decision::{Decision, DecisionReason, ZeroSupport, predict};
     }
     pub mod lack {
-        pub use crate::autoscaling::lack::HpaLack;
+        pub use crate::autoscaling::problem::HpaProblem;
     }
     pub mod manifest {
         pub use crate::autoscaling::manifest::{Hpa, MetricKind, MetricSpec, MetricTarget, ObjectRef, documents, hpas};

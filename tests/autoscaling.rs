@@ -13,7 +13,7 @@ use std::process::Command;
 
 use metriclet::internals::autoscaling::behavior::{Direction, Limit};
 use metriclet::internals::autoscaling::calculator::{Basis, Phase, PodState, Values, Workload};
-use metriclet::internals::autoscaling::decision::{How, ZeroSupport, predict};
+use metriclet::internals::autoscaling::decision::{DecisionReason, ZeroSupport, predict};
 use metriclet::internals::autoscaling::manifest::hpas;
 use metriclet::internals::parse::quantity::Milli;
 use metriclet::internals::parse::yaml::{self, YamlLimits};
@@ -28,7 +28,7 @@ fn workload(case: &Value) -> Workload {
         PodState {
             name: format!("web-{number}"),
             phase: Phase::named(words[0]),
-            is_leaving: words.contains(&"leaving"),
+            is_terminating: words.contains(&"leaving"),
             is_ready: words.contains(&"ready"),
         }
     };
@@ -48,12 +48,12 @@ fn values(values: &Value) -> Option<Values> {
 }
 
 /// The controller's own messages.
-fn reasons(how: How) -> (&'static str, &'static str) {
+fn reasons(how: DecisionReason) -> (&'static str, &'static str) {
     match how {
-        How::Disabled => ("ScalingDisabled", ""),
-        How::Failed => ("Failed", ""),
-        How::AboveMax | How::BelowMin | How::Unknown => ("", ""),
-        How::Metric { limit, .. } => (
+        DecisionReason::Disabled => ("ScalingDisabled", ""),
+        DecisionReason::Failed => ("Failed", ""),
+        DecisionReason::AboveMax | DecisionReason::BelowMin | DecisionReason::Unknown => ("", ""),
+        DecisionReason::Metric { limit, .. } => (
             "ValidMetricFound",
             match limit {
                 None => "",
@@ -87,7 +87,7 @@ fn compare(lines: &str, zero: ZeroSupport) {
         let manifest = case["hpa"].to_string();
         let root = yaml::parse(&manifest, &limits).unwrap_or_else(|error| panic!("{error:?}: {line}"));
         let hpa = hpas(&root).pop().unwrap();
-        assert!(hpa.lacks.is_empty(), "{:?}: {line}", hpa.lacks);
+        assert!(hpa.problems.is_empty(), "{:?}: {line}", hpa.problems);
         let values: Vec<Option<Values>> = case["values"].as_array().unwrap().iter().map(values).collect();
         let values: Vec<Option<&Values>> = values.iter().map(Option::as_ref).collect();
         let (proposals, decision) = predict(&hpa, &workload(&case), &values, zero);
@@ -99,7 +99,7 @@ fn compare(lines: &str, zero: ZeroSupport) {
         let text = |key: &str| case[key].as_str().unwrap_or_default();
         // The controller does not report which metric failed first.
         let active = if text("active").starts_with("FailedGet") { "Failed" } else { text("active") };
-        assert_eq!(reasons(decision.how), (active, text("limited")), "{decision:?}: {line}");
+        assert_eq!(reasons(decision.reason), (active, text("limited")), "{decision:?}: {line}");
         let of_metrics = proposals.iter().flatten().map(|proposal| match proposal {
             Ok(proposal) => format!("{} {:?}", basis(&proposal.basis), proposal.kept),
             Err(why) => format!("{why:?}"),

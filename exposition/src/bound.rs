@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn rewrites_the_label_of_its_type_alone() {
+    fn rewrites_only_the_label_of_the_type() {
         for (declared, raw, expected) in [
             (Kind::Histogram, r#"le="1""#, Some(r#"le="1.0""#)),
             (Kind::Histogram, r#"a="1", le = "+5e-3" ,quantile="1","#, Some(r#"a="1", le = "0.005" ,quantile="1","#)),

@@ -58,7 +58,7 @@ impl PageErrorKind {
             Self::LineTooLong { limit } => {
                 format!("expected a metric name, found a line of more than {limit} bytes without one")
             }
-            Self::CutOff => "expected a line feed at the end, found that the last line is cut off".to_owned(),
+            Self::CutOff => "expected a line feed at the end, found an incomplete last line".to_owned(),
             Self::MissingEof => MISSING_EOF.to_owned(),
             Self::AfterEof => "expected nothing after \"# EOF\", found more of the page".to_owned(),
         }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 /// The maximum number of characters of untrusted text in a message.
-const SHOWN: usize = 64;
+const MAX_SHOWN: usize = 64;
 
 /// Prints untrusted bytes in quotes: printable UTF-8 unchanged, all other bytes as `\n` or `\xNN`, truncated after 64
 /// characters.
@@ -20,7 +20,7 @@ impl<'a> Escaped<'a> {
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
-        if !escape(self.0, SHOWN, f)? {
+        if !escape(self.0, MAX_SHOWN, f)? {
             f.write_char('…')?;
         }
         f.write_char('"')
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_foreign_bytes() {
+    fn escapes_untrusted_bytes() {
         let (long, wide) = ("x".repeat(65), "é".repeat(65));
         for (bytes, shown) in [
             (&b""[..], r#""""#),

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_the_names_of_a_family() {
+    fn recognizes_the_names_of_a_family() {
         for (kind, family, names, others) in [
             (Kind::Counter, "a", &["a", "a_total", "a_created"][..], &["a_count", "a_total_total", "b", "", "aa"][..]),
             (Kind::Counter, "a_total", &["a_total"], &["a", "a_created"]),

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_go_reads() {
+    fn parses_what_go_accepts() {
         for (text, expected) in [
             ("1", 1.0),
             ("-2.5e-3", -0.0025),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_go_refuses() {
+    fn rejects_what_go_rejects() {
         for text in [
             "",
             "-",

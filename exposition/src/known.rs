@@ -1,12 +1,12 @@
-//! The series of a page that was read before. A line of another page that begins as one of them is not parsed again up to
-//! its value: pages of one program mostly have the same series in the same order.
+//! The series of an earlier page. Pages of one program mostly have the same series in the same order, so a line that
+//! starts with a known series is parsed only from its value on.
 
 use std::sync::Arc;
 
-/// The series of a page that was read before, in its order.
+/// The series of an earlier page, in its order.
 #[derive(Debug, Default)]
 pub struct KnownSeries {
-    /// As they were written, up to the closing brace, or to the blank after a name without labels.
+    /// The series as written, up to the closing brace, or to the blank after a name without labels.
     text: Vec<u8>,
     lines: Vec<KnownLine>,
 }
@@ -15,48 +15,49 @@ pub struct KnownSeries {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownLine {
     start: u32,
-    /// Bytes of all of it.
+    /// The length of the series in bytes.
     pub(super) length: u32,
-    /// Bytes of the name.
+    /// The length of the name in bytes.
     pub(super) name: u32,
-    /// Where the text between the braces begins, if there are any.
+    /// The start of the text between the braces, if there are any.
     pub(super) labels: Option<u32>,
-    /// Whether it has the name of the one before it.
+    /// Whether the previous series has the same name.
     repeats: bool,
 }
 
-/// Finds series that are known, and notes those of a page.
+/// Finds known series, and records those of the current page.
 #[derive(Debug, Default)]
 pub(super) struct Recognizer {
-    /// The series of another page.
+    /// The series of an earlier page.
     pub(super) known: Option<Arc<KnownSeries>>,
-    /// Which of them is likely to be next.
+    /// The index of the series that is expected next.
     next: usize,
-    /// How many lines began as one of them.
+    /// The number of lines with a known series.
     pub(super) recognized: u64,
-    /// Whether the one before was not wanted.
+    /// Whether the previous sample was not wanted.
     pub(super) is_unwanted: bool,
-    /// The series of this page, if they are to be known, and the most bytes of them.
-    pub(super) noted: Option<(KnownSeries, usize)>,
+    /// The series of this page, if they are recorded, and the maximum size in bytes.
+    pub(super) recorded: Option<(KnownSeries, usize)>,
 }
 
-/// A series that was found.
+/// A known series at the start of a line.
 pub(super) struct FoundLine {
     pub(super) line: KnownLine,
-    /// Whether it has the name of the one before it, which was not wanted.
+    /// Whether the previous sample has the same name and was not wanted.
     pub(super) is_unwanted: bool,
 }
 
-/// How many series are compared with a line. 4: one that was added or left out does not hide those after it.
+/// The number of series that are compared with a line. 4, so that one added or removed series does not hide those after
+/// it.
 const AHEAD: usize = 4;
 
 impl KnownSeries {
-    /// What it takes in memory, in bytes.
+    /// Its size in memory, in bytes.
     pub fn cost(&self) -> usize {
         self.text.capacity() + self.lines.capacity() * size_of::<KnownLine>()
     }
 
-    /// The series with which a line begins: the one at `next` or one soon after it.
+    /// The series at the start of a line: the one at `next` or one of the next few.
     #[inline(always)]
     fn find(&self, next: usize, line: &str) -> Option<(usize, KnownLine)> {
         let ahead = self.lines.get(next..).unwrap_or_default().iter().take(AHEAD);
@@ -74,7 +75,8 @@ impl KnownSeries {
         is_same(begin, series) && (known.labels.is_some() || !matches!(rest.first(), Some(b' ' | b'\t' | b'{')))
     }
 
-    /// Adds a series: a name, and where the text between the braces begins, if there are any.
+    /// Adds a series. `name` is the length of its name, `labels` the start of the text between the braces, if there are
+    /// any.
     fn add(&mut self, series: &str, name: usize, labels: Option<usize>) {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let (start, length, name) = (number(self.text.len()), number(series.len()), number(name));
@@ -88,7 +90,7 @@ impl KnownSeries {
     }
 }
 
-/// Whether texts of one length are the same: eight bytes at a time, as musl compares them one by one.
+/// Whether texts of equal length are the same. It compares eight bytes at a time; musl compares them one by one.
 #[inline(always)]
 fn is_same(left: &[u8], right: &[u8]) -> bool {
     let ((left, left_end), (right, right_end)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
@@ -98,7 +100,7 @@ fn is_same(left: &[u8], right: &[u8]) -> bool {
 }
 
 impl Recognizer {
-    /// The series with which a line begins.
+    /// The series at the start of a line.
     #[inline(always)]
     pub(super) fn find(&mut self, line: &str) -> Option<FoundLine> {
         let (at, found) = self.known.as_ref()?.find(self.next, line)?;
@@ -108,15 +110,15 @@ impl Recognizer {
         Some(FoundLine { line: found, is_unwanted })
     }
 
-    /// Notes the series of a line, of so many bytes.
-    pub(super) fn note(&mut self, line: &str, series: usize, name: &str, labels: &str) {
+    /// Records the series of a line; `series` is its length in bytes.
+    pub(super) fn record(&mut self, line: &str, series: usize, name: &str, labels: &str) {
         self.is_unwanted = false;
-        let Some((noted, most)) = &mut self.noted else { return };
+        let Some((recorded, most)) = &mut self.recorded else { return };
         let series = line.get(..series).unwrap_or_default();
         let labels = series.ends_with('}').then(|| series.len() - 1 - labels.len());
-        noted.add(series, name.len(), labels);
-        if noted.cost() > *most {
-            self.noted = None;
+        recorded.add(series, name.len(), labels);
+        if recorded.cost() > *most {
+            self.recorded = None;
         }
     }
 }

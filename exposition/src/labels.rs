@@ -148,14 +148,14 @@ fn separated(rest: &str, format: Format) -> Result<&str, Fault> {
 
 fn set_metric<'a>(metric: &mut Option<&'a str>, name: &'a str, before: &str) -> Result<(), Fault> {
     match metric.replace(name) {
-        Some(_) => Err(Fault::expected("one metric name, and labels", before)),
+        Some(_) => Err(Fault::expected("only one metric name", before)),
         None => Ok(()),
     }
 }
 
 #[cold]
 fn duplicate(before: &str) -> Fault {
-    Fault::expected("a label name that this series does not have yet", before)
+    Fault::expected("each label name only once", before)
 }
 
 /// A label; name and value are still escaped.
@@ -345,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_first_of_several_names() {
+    fn returns_the_first_of_several_labels() {
         let labels = Labels::checked(r#"b="2", a="1",empty="",quoted="a\"b","d.e"="5""#);
         let first = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();

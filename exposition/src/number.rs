@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_go_reads() {
+    fn parses_what_go_accepts() {
         for text in [
             "0",
             "-0",
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_go_refuses() {
+    fn rejects_what_go_rejects() {
         for text in [
             "",
             "+",
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn gives_back_the_rest() {
+    fn returns_the_rest() {
         for (text, value, rest) in [
             ("1 2", 1.0, " 2"),
             ("1_000", 1.0, "_000"),

@@ -80,7 +80,7 @@ impl Parser {
         }
     }
 
-    /// Parses the next bytes of the page, of any number, and passes the samples that they complete to the sink.
+    /// Parses the next bytes of the page, in chunks of any size, and passes the samples that they complete to the sink.
     ///
     /// # Errors
     /// The first malformed line. The page remains rejected: every further call returns the same error.
@@ -240,15 +240,15 @@ impl Parser {
         let Some(found) = self.series.find(text) else { return self.unknown(text, sink) };
         let line = Line::known(text, found.line, self.format)?;
         self.summary.samples += 1;
-        self.series.is_unwanted = found.is_unwanted || !self.hand_over(line.name, &line, sink);
+        self.series.is_unwanted = found.is_unwanted || !self.pass_on(line.name, &line, sink);
         Ok(())
     }
 
     fn unknown(&mut self, text: &str, sink: &mut dyn Sink) -> Result<(), Fault> {
         let line = Line::read(text, self.format)?;
         self.summary.samples += 1;
-        self.series.note(text, line.series, line.name, line.labels.raw());
-        self.hand_over(line.name, &line, sink);
+        self.series.record(text, line.series, line.name, line.labels.raw());
+        self.pass_on(line.name, &line, sink);
         Ok(())
     }
 
@@ -257,12 +257,12 @@ impl Parser {
         let line = Line::read_quoted(text, self.format)?;
         self.summary.samples += 1;
         self.series.is_unwanted = false;
-        self.hand_over(&unescape(line.name), &line, sink);
+        self.pass_on(&unescape(line.name), &line, sink);
         Ok(())
     }
 
     #[inline(always)]
-    fn hand_over(&self, name: &str, line: &Line<'_>, sink: &mut dyn Sink) -> bool {
+    fn pass_on(&self, name: &str, line: &Line<'_>, sink: &mut dyn Sink) -> bool {
         if !sink.wants(name) {
             return false;
         }
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn never_carries_more_than_a_line() {
+    fn buffers_at_most_one_line() {
         let limit = 1_000;
         let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: limit });
         for line in 0..3 {

@@ -1,4 +1,4 @@
-//! What a parser is told of other pages, and what it tells of its own.
+//! The series that a parser knows from earlier pages, and those that it records.
 
 use std::sync::Arc;
 
@@ -6,26 +6,26 @@ use super::known::KnownSeries;
 use super::parser::Parser;
 
 impl Parser {
-    /// The same for a page of the same format that may have these series.
+    /// A parser for a page of the same format, which may contain these series.
     #[must_use]
-    pub fn knowing(mut self, known: Option<Arc<KnownSeries>>) -> Self {
+    pub fn with_known_series(mut self, known: Option<Arc<KnownSeries>>) -> Self {
         self.series.known = known;
         self
     }
 
-    /// The same for a page whose series are to be known, unless they take more than so many bytes.
+    /// A parser that records the series of the page, unless they take more than `most` bytes.
     #[must_use]
-    pub fn noting(mut self, most: usize) -> Self {
-        self.series.noted = Some((KnownSeries::default(), most));
+    pub fn recording_series(mut self, most: usize) -> Self {
+        self.series.recorded = Some((KnownSeries::default(), most));
         self
     }
 
-    /// The series of the page, if they are to be known.
-    pub fn noted(&mut self) -> Option<KnownSeries> {
-        self.series.noted.take().map(|(series, _)| series)
+    /// The series of the page, if they were recorded.
+    pub fn recorded(&mut self) -> Option<KnownSeries> {
+        self.series.recorded.take().map(|(series, _)| series)
     }
 
-    /// How many samples had a known series.
+    /// The number of samples with a known series.
     pub fn recognized(&self) -> u64 {
         self.series.recognized
     }

@@ -61,7 +61,7 @@ impl<'a> Line<'a> {
     pub(super) fn read_quoted(text: &'a str, format: Format) -> Result<Self, Fault> {
         let wrong = || Fault::expected("a metric name", text);
         let inside = text.strip_prefix('{').ok_or_else(wrong)?;
-        // A line with another start is not a series, but perhaps JSON.
+        // Text that does not start like a series may be JSON.
         let braces = Labels::read(inside, format);
         let Braces { labels, metric, rest } =
             braces.map_err(|fault| if beginning_of(text, format).is_some() { fault } else { wrong() })?;

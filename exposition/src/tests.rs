@@ -78,7 +78,7 @@ fn read(format: Format, page: &[u8]) -> Result<String, String> {
 }
 
 /// Asserts that each page contains this one sample.
-fn assert_reads(format: Format, table: &[(&str, &str)]) {
+fn assert_parses(format: Format, table: &[(&str, &str)]) {
     let end = if format == Format::OpenMetrics { "# EOF\n" } else { "" };
     for (page, sample) in table {
         let expected = if sample.is_empty() { String::new() } else { format!("{sample}\n") };
@@ -87,7 +87,7 @@ fn assert_reads(format: Format, table: &[(&str, &str)]) {
 }
 
 /// Asserts that each page is rejected with this message.
-fn assert_refuses(format: Format, table: &[(&[u8], &str)]) {
+fn assert_rejects(format: Format, table: &[(&[u8], &str)]) {
     for (page, message) in table {
         assert_eq!(read(format, page), Err((*message).to_owned()), "{}", page.escape_ascii());
     }
@@ -101,7 +101,7 @@ fn carriage_return(column: usize) -> String {
 }
 
 #[test]
-fn any_two_cuts_make_no_difference() {
+fn parses_the_same_in_any_three_chunks() {
     for (format, page) in PAGES {
         let page = page.as_bytes();
         let whole = read_chunks(format, [page], |_| true);
@@ -116,7 +116,7 @@ fn any_two_cuts_make_no_difference() {
 }
 
 #[test]
-fn no_page_that_was_cut_off_is_read() {
+fn rejects_truncated_pages() {
     for (format, page) in PAGES {
         for end in 0..page.len() - 1 {
             let whole_lines = format == Format::Prometheus && (end == 0 || page.as_bytes()[end - 1] == b'\n');
@@ -126,7 +126,7 @@ fn no_page_that_was_cut_off_is_read() {
 }
 
 #[test]
-fn damaged_pages_read_the_same_in_any_chunks() {
+fn parses_damaged_pages_the_same_in_any_chunks() {
     for (format, page) in PAGES {
         for at in 0..page.len() {
             for byte in [b' ', b'\n', b'"', b'\\', b'}', b'#', b'9', b'e', 0, 0xff] {
@@ -139,7 +139,7 @@ fn damaged_pages_read_the_same_in_any_chunks() {
 }
 
 #[test]
-fn hands_over_only_what_is_wanted() {
+fn passes_on_only_wanted_samples() {
     let (summary, notes) =
         read_chunks(Format::Prometheus, [PAGES[0].1.as_bytes()], |name| name.starts_with("queue")).unwrap();
     assert_eq!(notes, "Gauge queue_depth queue=\"a\" -1500\nGauge queue_depth inf at -1\n");
@@ -147,7 +147,7 @@ fn hands_over_only_what_is_wanted() {
 }
 
 #[test]
-fn reads_a_real_page() {
+fn parses_a_page_of_node_exporter() {
     struct Count(u64, f64);
     impl Sink for Count {
         fn wants(&mut self, name: &str) -> bool {
@@ -174,7 +174,7 @@ fn reads_a_real_page() {
 }
 
 #[test]
-fn a_line_has_its_limit() {
+fn limits_the_length_of_a_line() {
     let label = "x".repeat(LIMITS.line - r#"a{b=""} 1"#.len());
     for format in [Format::Prometheus, Format::OpenMetrics] {
         let read = |line: &[u8]| read(format, &[b"a 1\n", line, b"\nc 2\n# EOF\n"].concat());
@@ -206,7 +206,7 @@ fn a_line_has_its_limit() {
 
 /// Wherever the limit cuts the line, the labels are the first ones of the complete line.
 #[test]
-fn of_a_long_line_whole_labels_are_known() {
+fn keeps_complete_labels_of_a_long_line() {
     let line = r#"b{a="x\\",le="1","c.d"="\"}",e="",f="\\\"", g = "é",} 1"#;
     let read = |limit| {
         let mut notes = Notes { wants: |_| true, text: String::new() };
@@ -227,9 +227,9 @@ fn of_a_long_line_whole_labels_are_known() {
     assert_eq!(seen.len(), 6, "{seen:?}");
 }
 
-/// The time must be linear in the number of labels: if it were quadratic, the second half would take minutes.
+/// The time must be linear in the number of labels: quadratic time would be minutes for the second half.
 #[test]
-fn a_series_may_have_thousands_of_labels() {
+fn parses_thousands_of_labels() {
     let labels: Vec<String> = (0..40_000).map(|at| format!("l{at:05}=\"{at}\"")).collect();
     let line = ExpositionLimits { line: 1 << 20 };
     let read = |labels: &[String]| {
@@ -242,12 +242,12 @@ fn a_series_may_have_thousands_of_labels() {
         let mut labels = labels.clone();
         labels[at] = labels[again].clone();
         let error = read(&labels).unwrap_err();
-        assert!(error.contains("expected a label name that this series does not have yet"), "{error}");
+        assert!(error.contains("expected each label name only once"), "{error}");
     }
 }
 
 #[test]
-fn a_page_once_refused_stays_refused() {
+fn keeps_rejecting_a_rejected_page() {
     let mut notes = Notes { wants: |_| true, text: String::new() };
     let mut parser = Parser::new(Format::Prometheus, LIMITS);
     let error = parser.feed(b"a 1\n1\nb 2\n", &mut notes).unwrap_err();

@@ -81,7 +81,7 @@ impl Access {
         })
     }
 
-    /// Authorizes `user`; `path` is `None` if the target is no path of the API.
+    /// Authorizes `user`; `path` is `None` if the target is not a path of the API.
     ///
     /// # Errors
     /// If access is denied or cannot be reviewed; see [`AuthorizationError`].

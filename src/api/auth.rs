@@ -12,7 +12,7 @@ use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::Now;
 use crate::telemetry::counters::{Attempts, Counters};
 
-/// The users that kube-controller-manager asks for metrics as: with a service account for each controller, and without.
+/// The users of kube-controller-manager that request metrics: with a service account per controller, and without.
 const HPA_CONTROLLERS: [&str; 2] =
     ["system:serviceaccount:kube-system:horizontal-pod-autoscaler", "system:kube-controller-manager"];
 
@@ -25,19 +25,19 @@ pub struct AuthFilter {
     pub access: Access,
 }
 
-/// Why a request is served.
+/// Why a request is authorized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorized {
     /// Its path is open to every client.
     Open,
-    /// Its user may have it.
+    /// Its user is authorized.
     Granted {
         /// Whether the user is the HPA controller.
         is_hpa_controller: bool,
     },
 }
 
-/// Why a request is not served.
+/// Why a request is rejected.
 #[derive(Debug)]
 pub enum Rejection {
     /// 401
@@ -53,10 +53,10 @@ pub enum Rejection {
 }
 
 impl AuthFilter {
-    /// Authenticates and authorizes a request. `path` is `None` where it is no path of the API.
+    /// Authenticates and authorizes a request. `path` is `None` if the target is not a path of the API.
     ///
     /// # Errors
-    /// Why it is not served.
+    /// Why it is rejected.
     pub fn authorize(
         &self,
         request: &Request<'_>,
@@ -95,7 +95,7 @@ impl AuthFilter {
     }
 }
 
-/// Counts the outcome of a request over the network; once, however often it was checked before it was answered.
+/// Counts the outcome of a request over the network once, even if it was checked several times.
 pub(crate) fn count(outcome: &Result<Authorized, Rejection>, counters: &Counters) {
     let (authentication, authorization) = match outcome {
         Ok(Authorized::Open) | Err(Rejection::WouldWait(_)) => return,

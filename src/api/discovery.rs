@@ -51,7 +51,7 @@ pub(crate) fn group(group: Group, encoding: Encoding) -> Reply {
     Reply::object(200, &ApiGroup::new(group), encoding)
 }
 
-/// What is listed of the rules, and of other adapters.
+/// The metrics to list: those of rules, and those of other adapters.
 #[derive(Clone, Copy)]
 pub(crate) struct Listing<'a> {
     pub(crate) rules: &'a Rules,
@@ -70,7 +70,7 @@ pub(crate) fn aggregated(listing: Listing<'_>, if_none_match: Option<&str>, pret
     };
     let generation = Group::ALL.map(|group| listing.generation(group)).into_iter().fold(0, u64::max);
     let printed = listing.rules.printed(PrintedKey::Groups, generation, || print(false));
-    // As in Kubernetes, an indented document has the tag of the other one, and tags are compared as text.
+    // As in Kubernetes, the indented document has the same tag, and tags are compared as text.
     let body = if pretty { print(true) } else { printed.body.clone() };
     let reply = Reply::new(200, AGGREGATED, body).cached("public").tagged(printed.etag());
     if if_none_match == Some(printed.etag()) { reply.not_modified() } else { reply }

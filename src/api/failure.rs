@@ -16,12 +16,12 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
-    /// 400: the request cannot be understood.
+    /// 400: the request is malformed.
     pub(crate) fn bad_request(self, why: &impl Display) -> Status {
         self.status(Reason::BadRequest, why)
     }
 
-    /// 400, or 413 if it is too large: the request's head is not accepted.
+    /// 400, or 413 if it is too large: the request's head is rejected.
     pub(crate) fn head(self, error: &HeadError) -> Status {
         self.status(if error.too_large() { Reason::RequestEntityTooLarge } else { Reason::BadRequest }, error)
     }
@@ -89,7 +89,7 @@ impl Failures {
     /// Why a metric cannot be served.
     pub(crate) fn metric(self, failure: &Failure) -> Status {
         let reason = match failure {
-            // As it came.
+            // Passed on unchanged.
             Failure::Answered(status) => return (**status).clone(),
             Failure::BadRequest(_) => Reason::BadRequest,
             Failure::NotFound(_) => Reason::NotFound,

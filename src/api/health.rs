@@ -20,7 +20,7 @@ pub struct Health {
 type Check = (&'static str, bool);
 
 impl Health {
-    /// The configuration was read once, valid or not: discovery can be served.
+    /// The configuration was read, valid or not: discovery can be served.
     pub fn set_configured(&self) {
         self.configured.store(true, Ordering::Relaxed);
     }
@@ -35,7 +35,7 @@ impl Health {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Requests wait, and no worker takes them.
+    /// Whether requests are waiting and no worker takes them.
     pub fn set_stuck(&self, stuck: bool) {
         self.stuck.store(stuck, Ordering::Relaxed);
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn ready_from_the_first_configuration_until_asked_to_stop() {
+    fn is_ready_from_configuration_to_shutdown() {
         let health = Health::default();
         assert_eq!(answer(&health, Probe::Readyz, None, "").0, 500);
         health.set_configured();

@@ -26,12 +26,12 @@ pub struct Request<'a> {
 pub enum Origin<'a> {
     /// The loopback listener, which authenticates no client.
     Loopback,
-    /// The network; with the client's certificates, if it presented some and proved to have the key.
+    /// The network, with the client's certificates if it presented some and proved possession of the key.
     Network(Option<&'a Peer>),
 }
 
 impl<'a> Request<'a> {
-    /// A GET without headers from this machine.
+    /// A GET from this machine without headers.
     pub fn get(target: &'a str) -> Self {
         Self { method: "GET", target, headers: &[], origin: Origin::Loopback }
     }
@@ -50,9 +50,9 @@ pub struct Reply {
     pub code: u16,
     /// The body's media type, with its parameters.
     pub media_type: &'static str,
-    /// Which caches may store it (RFC 9111 §5.2.2).
+    /// The Cache-Control (RFC 9111 §5.2.2).
     pub cache_control: &'static str,
-    /// Header fields of this reply alone; see [`Reply::headers`].
+    /// The header fields specific to this reply; see [`Reply::headers`].
     pub extra_headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
 }
@@ -70,7 +70,7 @@ pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Encoding {
     Json {
-        /// Whether it is indented, for people.
+        /// Whether the JSON is indented.
         pretty: bool,
     },
     Yaml,
@@ -78,10 +78,10 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// The media types of all of them, the usual one first.
+    /// All media types, the default first.
     pub(crate) const OFFERED: &[&str] = &[JSON, YAML, PROTOBUF];
 
-    /// That of a media type; `pretty` is for JSON.
+    /// The encoding of a media type; `pretty` applies to JSON.
     pub(crate) fn new(media_type: &str, pretty: bool) -> Self {
         match media_type {
             YAML => Self::Yaml,
@@ -101,7 +101,7 @@ impl Encoding {
 /// The aggregated form of discovery.
 pub(crate) const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-/// What only the other replicas read.
+/// The media type of messages between replicas.
 pub(crate) const BYTES: &str = "application/octet-stream";
 
 /// Plain text of health checks.
@@ -118,7 +118,7 @@ impl Reply {
         let body = match encoding {
             Encoding::Json { pretty } => return Self::json(code, object, pretty),
             Encoding::Protobuf => protobuf::encode(object),
-            // YAML is made of the JSON, as by Kubernetes.
+            // As in Kubernetes, YAML is converted from JSON.
             Encoding::Yaml => {
                 let json = Self::json(code, object, false).body;
                 yaml::print(&serde_json::from_slice(&json).unwrap_or(Value::Null)).into_bytes()
@@ -129,7 +129,7 @@ impl Reply {
 
     /// JSON with one newline at its end; indented by two spaces if `pretty`.
     pub fn json(code: u16, value: &impl Serialize, pretty: bool) -> Self {
-        // Room for the answer about one object, so that it is written in one go.
+        // Capacity for a response about one object without reallocation.
         let mut body = Vec::with_capacity(1024);
         // Serialization of our own values cannot fail; if it did, the body would be empty.
         if serde_json::to_writer(&mut body, value).is_err() {
@@ -147,18 +147,18 @@ impl Reply {
         Self::new(code, TEXT, body)
     }
 
-    /// The same with one more header field.
+    /// Adds a header field.
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.extra_headers.push((name, value.into()));
         self
     }
 
-    /// The same with an entity tag, which all encodings of a document share.
+    /// Adds an entity tag, which all encodings of a document share.
     pub fn tagged(self, etag: &str) -> Self {
         self.with_header("ETag", etag).with_header("Vary", "Accept")
     }
 
-    /// The same with this Cache-Control.
+    /// Sets the Cache-Control.
     pub fn cached(self, cache_control: &'static str) -> Self {
         Self { cache_control, ..self }
     }
@@ -168,8 +168,8 @@ impl Reply {
         Self { code: 304, ..self }
     }
 
-    /// The header fields that every listener sends, beside those of the connection. Like Kubernetes' own servers, it
-    /// forbids caching of all but discovery, and guessing of types where the body is text.
+    /// The header fields that every listener sends in addition to those of the connection. Like Kubernetes' own
+    /// servers, they forbid caching of everything except discovery, and content sniffing of text.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let content_type = (self.code != 304).then_some(("Content-Type", self.media_type));
         let no_sniff = self.media_type.starts_with("text/").then_some(("X-Content-Type-Options", "nosniff"));

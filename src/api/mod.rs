@@ -55,7 +55,7 @@ pub struct Api {
     metrics: Metrics,
     kept: KeptReplies,
     health: Health,
-    /// Whether other replicas may have what is sampled.
+    /// Whether other replicas may read the samples.
     shares: AtomicBool,
     status: StatusPage,
     auth: OnceCell<AuthFilter>,
@@ -69,7 +69,7 @@ pub struct Api {
 #[derive(Debug)]
 pub enum Answer {
     Reply(Reply),
-    /// The request has to wait for this, and the caller does not wait.
+    /// The request would have to wait for this, and the caller does not wait.
     WouldWait(Waiting),
 }
 
@@ -79,7 +79,7 @@ enum Stop {
     WouldWait(Waiting),
 }
 
-/// What a route needs to know of a request beside its path.
+/// The parts of a request that routes need in addition to its path.
 #[derive(Clone, Copy)]
 struct Asking {
     client: MetricClient,
@@ -97,7 +97,7 @@ impl From<Status> for Stop {
 }
 
 impl Api {
-    /// An API without a configuration: [`Metrics::install`] brings one.
+    /// An API without a configuration, which [`Metrics::install`] sets.
     pub fn unconfigured(limits: &Limits, clock: &Clock) -> Self {
         let counters = Arc::new(Counters::default());
         Self {
@@ -114,7 +114,7 @@ impl Api {
         }
     }
 
-    /// The metrics that it serves.
+    /// The served metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
@@ -124,13 +124,13 @@ impl Api {
         &self.health
     }
 
-    /// What its status page shows.
+    /// The data of the status page.
     pub(crate) fn status(&self) -> &StatusPage {
         &self.status
     }
 
-    /// Sets the filter that authenticates and authorizes requests over the network; without it all of them are
-    /// rejected. A second call has no effect.
+    /// Sets the filter that authenticates and authorizes requests over the network; without it they are all rejected. A
+    /// second call has no effect.
     pub fn set_auth(&self, auth: AuthFilter) {
         let _ = self.auth.set(auth);
     }
@@ -146,7 +146,7 @@ impl Api {
         identity.map_or(ClientClass::Unverified, |identity| identity.client_class(peer, self.clock.now()))
     }
 
-    /// The time, by the clock that requests go by.
+    /// The current time of the API's clock.
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
     }
@@ -160,7 +160,7 @@ impl Api {
         self.counters.clone()
     }
 
-    /// Answers a request, waiting only as `patience` allows. `since` is when it came in.
+    /// Answers a request that arrived at `since`, waiting only as `patience` allows.
     pub fn answer(&self, request: &Request<'_>, patience: Patience, since: Now, trace: &mut Trace) -> Answer {
         let (raw_path, raw_query) = query::split(request.target);
         let path = path::parse(raw_path, self.limits.request.path);
@@ -176,7 +176,7 @@ impl Api {
             (Ok(_), Err(error), _) => Err(self.failures().bad_request(error).into()),
             (Ok(_), _, Err(error)) => Err(self.failures().bad_request(error).into()),
             (Ok(authorized), Ok(path), Ok(query)) => {
-                // A review may have taken time, in which kept replies expire.
+                // A review may have taken time, in which cached replies have expired.
                 let now = if patience == Patience::NONE { now } else { self.clock.now() };
                 let is_forwarded = is_forwarded(request);
                 let asking = Asking { client: client(*authorized), patience, now, pretty, is_forwarded };
@@ -274,7 +274,7 @@ impl Api {
                 self.check(request, &[JSON], Transforms::Ignored)?;
                 Ok(discovery::version())
             }
-            ApiPath::Groups if request.method == "GET" && negotiate::asks_for_aggregated(request.header("Accept")) => {
+            ApiPath::Groups if request.method == "GET" && negotiate::prefers_aggregated(request.header("Accept")) => {
                 let (rules, is_merged) = (self.metrics.rules(), !asking.is_forwarded);
                 let listing = Listing { rules: &rules, is_merged };
                 Ok(discovery::aggregated(listing, request.header("If-None-Match"), pretty))
@@ -362,7 +362,7 @@ fn is_forwarded(request: &Request<'_>) -> bool {
     request.header(VIA).is_some_and(through)
 }
 
-/// Who asks for metrics.
+/// The client of a metric request.
 fn client(authorized: Authorized) -> MetricClient {
     match authorized {
         Authorized::Granted { is_hpa_controller: true } => MetricClient::HpaController,

@@ -11,8 +11,8 @@ use crate::parse::sort::sort_by;
 /// How to treat a clause with a transform, such as `as=Table`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transforms {
-    /// The parameter is ignored: discovery answers plain JSON to `as=APIGroupDiscoveryList`, which aggregators take as
-    /// the older form of discovery.
+    /// The parameter is ignored: discovery answers `as=APIGroupDiscoveryList` with plain JSON, which aggregators read
+    /// as the older form of discovery.
     Ignored,
     /// The clause is skipped.
     Refused,
@@ -27,15 +27,16 @@ struct Clause<'a> {
     quality: u16,
 }
 
-/// The first of the media types `offered` that the caller prefers; `None` if it takes none of them. Clauses count by
-/// quality, then those that name a media type, then by position. As in Kubernetes, no header and `*/*` take the first one,
-/// and so does `application/*`, but only beside a clause that names one or is `*/*`.
+/// The first of the media types `offered` that the client prefers; `None` if it accepts none. Clauses are ordered by
+/// quality, then those that name a media type come first, then by position. As in Kubernetes, a missing header and
+/// `*/*` select the first media type; so does `application/*`, but only if another clause names a media type or is
+/// `*/*`.
 pub fn negotiate<'o>(accept: Option<&str>, offered: &[&'o str], transforms: Transforms) -> Option<&'o str> {
     let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else { return offered.first().copied() };
     let named =
         |media_type: &str| offered.iter().copied().find(|offer| essence(offer).eq_ignore_ascii_case(media_type));
-    // Without parameters clauses are all alike, and one that names a media type comes before wildcards. Most callers name
-    // the one that they want first.
+    // Without parameters, all clauses have equal quality, and specific media types come before wildcards. Most clients
+    // name the media type they want first.
     if memchr(b';', accept.as_bytes()).is_none() {
         let first = split_at(accept, b',').map_or(accept, |(first, _)| first);
         let is_first = |offer: &&&str| **offer == first;
@@ -61,8 +62,8 @@ pub fn negotiate<'o>(accept: Option<&str>, offered: &[&'o str], transforms: Tran
     })
 }
 
-/// Whether the first clause that `/apis` can fulfil asks for the aggregated form of discovery.
-pub(super) fn asks_for_aggregated(accept: Option<&str>) -> bool {
+/// Whether the client prefers the aggregated form of discovery among those that `/apis` has.
+pub(super) fn prefers_aggregated(accept: Option<&str>) -> bool {
     let json = |clause: &Clause<'_>| clause.media_type == "*/*" || clause.media_type.eq_ignore_ascii_case(JSON);
     let form = |clause: Clause<'_>| match clause.has_transform {
         true => clause.has(AGGREGATED).then_some(true),
@@ -71,7 +72,7 @@ pub(super) fn asks_for_aggregated(accept: Option<&str>) -> bool {
     clauses(accept.unwrap_or_default()).into_iter().filter(json).find_map(form).unwrap_or_default()
 }
 
-/// The clauses that do not refuse something, the preferred ones first.
+/// The clauses with a quality above zero, in order of preference.
 fn clauses(accept: &str) -> Vec<Clause<'_>> {
     let mut clauses: Vec<Clause<'_>> =
         accept.split(',').map(Clause::parse).filter(|clause| clause.quality > 0).collect();
@@ -81,14 +82,14 @@ fn clauses(accept: &str) -> Vec<Clause<'_>> {
 }
 
 impl<'a> Clause<'a> {
-    /// Whether it has all parameters of this media type.
+    /// Whether the clause has all parameters of this media type.
     fn has(&self, media_type: &str) -> bool {
         let own = || self.text.split(';').skip(1).filter_map(|part| part.split_once('='));
         let has = |name: &str, value: &str| own().any(|(a, b)| a.trim() == name && b.trim() == value);
         media_type.split(';').skip(1).filter_map(|part| part.split_once('=')).all(|(name, value)| has(name, value))
     }
 
-    /// A quality that is no number counts as 1.
+    /// An invalid quality counts as 1.
     fn parse(text: &'a str) -> Self {
         let mut parts = text.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default();
@@ -110,7 +111,7 @@ impl<'a> Clause<'a> {
 
 fn thousandths(quality: &str) -> Option<u16> {
     let quality: f64 = quality.parse().ok().filter(|quality| (0.0..=1.0).contains(quality))?;
-    // In range, so nothing is lost but what is beyond three digits.
+    // The number is in range; only digits beyond the third are lost.
     Some((quality * 1_000.0) as u16)
 }
 
@@ -119,7 +120,7 @@ fn essence(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// Whether the body is indented: as `pretty` says, else for callers that are likely to be people.
+/// Whether JSON is indented: as requested with `pretty`, otherwise for clients that are likely interactive.
 pub(super) fn pretty(requested: Option<bool>, user_agent: Option<&str>) -> bool {
     requested.unwrap_or_else(|| {
         let agent = user_agent.unwrap_or_default();
@@ -136,7 +137,7 @@ mod tests {
     const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
     #[test]
-    fn takes_what_real_callers_send() {
+    fn accepts_headers_of_real_clients() {
         let kubectl = format!("{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json");
         let kubectl = kubectl.as_str();
         let aggregator = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn chooses_by_quality_then_what_is_named_then_by_position() {
+    fn prefers_quality_then_specific_types_then_position() {
         let html = "text/html; charset=utf-8";
         for (accept, expected) in [
             (None, Some(JSON)),
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_form_of_discovery() {
+    fn recognizes_aggregated_discovery() {
         let beta = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
         let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
         for (accept, aggregated) in [
@@ -221,7 +222,7 @@ mod tests {
             (Some(format!("{table},{AGGREGATED}")), true),
             (Some(table.into()), false),
             (Some(format!("application/json,{AGGREGATED}")), false),
-            // As in Go, what names a media type comes before what takes any.
+            // As in Go, specific media types come before wildcards.
             (Some(format!("*/*,{AGGREGATED}")), true),
             (Some(format!("application/json;q=0.9,{AGGREGATED}")), true),
             (Some(format!("{AGGREGATED};q=0.5,application/json")), false),
@@ -232,12 +233,12 @@ mod tests {
             (Some("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupList".into()), false),
             (Some("application/json;v=v2;as=APIGroupDiscoveryList".into()), false),
         ] {
-            assert_eq!(asks_for_aggregated(accept.as_deref()), aggregated, "{accept:?}");
+            assert_eq!(prefers_aggregated(accept.as_deref()), aggregated, "{accept:?}");
         }
     }
 
     #[test]
-    fn indents_for_people() {
+    fn indents_for_interactive_clients() {
         for (requested, agent, indented) in [
             (None, None, false),
             (None, Some("curl/8.5.0"), true),

@@ -15,7 +15,7 @@ use crate::telemetry::clock::http_date;
 /// All documents, compressed (RFC 1951): see [`read`].
 const DEFLATED: &[u8] = include_bytes!("openapi/documents.deflate");
 
-/// The media types that each version is requested by: JSON, and two names of the other, of which the last one is its own.
+/// The media types of each version: JSON, and two names of protobuf, of which the last is the version's own.
 const V2: [&str; 3] = [
     JSON,
     "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
@@ -27,7 +27,7 @@ const V3: [&str; 3] = [
     "application/com.github.proto-openapi.spec.v3.v1.0+protobuf",
 ];
 
-/// How long a document with the right hash may be kept: a year, in milliseconds.
+/// How long a document requested with the right hash may be cached: a year, in milliseconds.
 const EXPIRES: i64 = 365 * 24 * 60 * 60 * 1_000;
 
 /// One document in both encodings.
@@ -44,7 +44,7 @@ struct Document {
 pub(super) struct Asked<'a> {
     pub accept: Option<&'a str>,
     pub if_none_match: Option<&'a str>,
-    /// The hash that the list of documents gives.
+    /// The hash in the list of documents.
     pub hash: Option<&'a str>,
     /// The groups to list: kube-apiserver publishes every listed document, even for a group that another server serves.
     pub groups: &'a [Group],
@@ -90,7 +90,7 @@ pub(super) fn reply(route: &OpenApi, asked: &Asked<'_>) -> Result<Reply, NoDocum
     })
 }
 
-/// `/openapi/v3`: where the documents of version 3 are.
+/// `/openapi/v3`: the list of the documents of version 3.
 fn root(asked: &Asked<'_>) -> Reply {
     let is_listed = |document: &&Document| asked.groups.iter().any(|group| document.is_of(*group));
     let listed: Vec<_> = DOCUMENTS.iter().filter(is_listed).map(Document::listed).collect();
@@ -99,7 +99,7 @@ fn root(asked: &Asked<'_>) -> Reply {
     unless_known(Reply::new(200, JSON, body), &etag, asked)
 }
 
-/// The reply with this entity tag, or 304 if the client has it.
+/// Adds the entity tag, or returns 304 if the client has the document.
 fn unless_known(reply: Reply, tag: &str, asked: &Asked<'_>) -> Reply {
     let reply = reply.tagged(tag);
     if asked.if_none_match.is_some_and(|header| etag::has(header, tag)) { reply.not_modified() } else { reply }
@@ -115,19 +115,19 @@ impl Document {
         self.etag.trim_matches('"')
     }
 
-    /// Where this very document is. Names and hashes have nothing to be escaped.
+    /// The URL of this version of the document. Names and hashes need no escaping.
     fn url(&self) -> String {
         format!("/openapi/v3/{}?hash={}", self.name, self.hash())
     }
 
-    /// Its entry in the list.
+    /// The document's entry in the list.
     fn listed(&self) -> String {
         format!(r#""{}":{{"serverRelativeURL":"{}"}}"#, self.name, self.url())
     }
 }
 
-/// The documents: the name and JSON of each, then the protobuf of each, with four bytes before each of these that tell its
-/// length, the least significant first. `None` if they are not such.
+/// Parses the documents: name and JSON of each, then protobuf of each, each preceded by its length in four bytes,
+/// little-endian. `None` if the data is invalid.
 fn read(deflated: &[u8]) -> Option<Vec<Document>> {
     let mut inflated = Vec::new();
     DeflateDecoder::new(deflated).read_to_end(&mut inflated).ok()?;
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_documents_or_none() {
+    fn rejects_invalid_documents() {
         let names: Vec<_> = DOCUMENTS.iter().map(|document| document.name.as_str()).collect();
         let custom = ["apis/custom.metrics.k8s.io/v1beta1", "apis/custom.metrics.k8s.io/v1beta2"];
         assert_eq!(names, ["", custom[0], custom[1], "apis/external.metrics.k8s.io/v1beta1"]);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn expires_in_a_year_whatever_the_clock_says() {
+    fn expires_in_a_year_at_any_time() {
         let route = OpenApi::Document("apis/external.metrics.k8s.io/v1beta1".to_owned());
         let hash = DOCUMENTS.last().map(Document::hash);
         for (unix_millis, expires) in [

@@ -1,4 +1,4 @@
-//! `/peers/samples`: what is sampled over time, for the other replicas.
+//! `/peers/samples`: samples over time, for other replicas.
 
 use std::sync::atomic::Ordering;
 
@@ -8,7 +8,7 @@ use crate::parse::query::Query;
 use crate::source::waiting::{Patience, Waiting};
 
 impl Api {
-    /// Lets other replicas have what is sampled, from now on.
+    /// Allows other replicas to read samples from now on.
     pub fn share(&self) {
         self.shares.store(true, Ordering::Relaxed);
     }

@@ -1,6 +1,6 @@
 //! How far and how fast an HPA may scale: `minReplicas`, `maxReplicas`, `behavior`, and the controller's defaults.
 
-use super::lack::HpaLack;
+use super::problem::HpaProblem;
 use crate::parse::decimal::Decimal;
 use crate::parse::yaml::Node;
 
@@ -82,7 +82,7 @@ impl Behavior {
     ///
     /// # Errors
     /// The first invalid field and its position.
-    pub fn read(node: &Node) -> Result<Self, HpaLack> {
+    pub fn read(node: &Node) -> Result<Self, HpaProblem> {
         let quarter = |is_percent, value| Policy { is_percent, value, period: PERIOD };
         Ok(Self {
             up: ScalingRules::read(node.at(&["scaleUp"]), vec![quarter(false, 4), quarter(true, 100)])?,
@@ -92,11 +92,11 @@ impl Behavior {
 }
 
 impl ScalingRules {
-    fn read(node: Option<&Node>, default: Vec<Policy>) -> Result<Self, HpaLack> {
+    fn read(node: Option<&Node>, default: Vec<Policy>) -> Result<Self, HpaProblem> {
         let Some(node) = node else {
             return Ok(Self { window: None, select: SelectPolicy::Max, policies: default, tolerance: None });
         };
-        let wrong = |key: &str, expected: &str| HpaLack {
+        let wrong = |key: &str, expected: &str| HpaProblem {
             span: node.at(&[key]).map_or(node.span, |node| node.span),
             expected: expected.to_owned(),
         };

@@ -24,7 +24,7 @@ pub struct PodState {
     pub name: String,
     pub phase: Phase,
     /// Whether the pod is being deleted.
-    pub is_leaving: bool,
+    pub is_terminating: bool,
     /// Whether the condition `Ready` is true.
     pub is_ready: bool,
 }
@@ -232,7 +232,7 @@ fn of_pods(
     let mut averaged: BTreeMap<&str, i64> = values.iter().map(|(pod, value)| (pod.as_str(), value.0)).collect();
     let (mut pending, mut missing, mut counted) = (Vec::new(), Vec::new(), 0_usize);
     for pod in &workload.pods {
-        let (name, is_gone) = (pod.name.as_str(), pod.is_leaving || pod.phase == Phase::Failed);
+        let (name, is_gone) = (pod.name.as_str(), pod.is_terminating || pod.phase == Phase::Failed);
         if is_gone || pod.phase == Phase::Pending {
             averaged.remove(name);
         }

@@ -20,12 +20,12 @@ enum Vote {
 pub struct Decision {
     /// The replicas that it sets, unless an earlier recommendation within the stabilization window prevents that.
     pub replicas: i32,
-    pub how: How,
+    pub reason: DecisionReason,
 }
 
-/// How the replicas were determined.
+/// The reason for the number of replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum DecisionReason {
     /// The workload is at zero, but the HPA did not scale it there: the HPA does nothing.
     Disabled,
     /// More replicas than `maxReplicas`: metrics are ignored.
@@ -83,16 +83,16 @@ fn decide(hpa: &Hpa<'_>, workload: &Workload, votes: &[Vote], zero: ZeroSupport)
     let was_scaled = zero == ZeroSupport::Condition && hpa.scaled_to_zero == Some(true);
     if current == 0 {
         let is_active = match zero {
-            ZeroSupport::Condition => was_scaled && (min != 0 || hpa.can_wake()),
+            ZeroSupport::Condition => was_scaled && (min != 0 || hpa.can_scale_from_zero()),
             ZeroSupport::Gate => min == 0,
         };
         if !is_active {
-            return Decision { replicas: 0, how: How::Disabled };
+            return Decision { replicas: 0, reason: DecisionReason::Disabled };
         }
     } else if current > max {
-        return Decision { replicas: max, how: How::AboveMax };
+        return Decision { replicas: max, reason: DecisionReason::AboveMax };
     } else if current < min {
-        return Decision { replicas: min, how: How::BelowMin };
+        return Decision { replicas: min, reason: DecisionReason::BelowMin };
     }
     let mut highest: Option<(usize, i32)> = None;
     for (index, vote) in votes.iter().enumerate() {
@@ -104,13 +104,13 @@ fn decide(hpa: &Hpa<'_>, workload: &Workload, votes: &[Vote], zero: ZeroSupport)
     }
     let has_failed = votes.contains(&Vote::Failed);
     let Some((index, asked)) = highest.filter(|(_, asked)| !has_failed || *asked >= current) else {
-        let how = if has_failed { How::Failed } else { How::Unknown };
-        return Decision { replicas: current, how };
+        let reason = if has_failed { DecisionReason::Failed } else { DecisionReason::Unknown };
+        return Decision { replicas: current, reason };
     };
     let asked = asked.max(0);
     let (mut replicas, limit) = behavior::limited(hpa.behavior.as_ref(), min, max, current, asked);
     if current == 0 && was_scaled {
         replicas = replicas.max(min);
     }
-    Decision { replicas, how: How::Metric { index, asked, limit } }
+    Decision { replicas, reason: DecisionReason::Metric { index, asked, limit } }
 }

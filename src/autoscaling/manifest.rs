@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::behavior::Behavior;
-use super::lack::HpaLack;
+use super::problem::HpaProblem;
 use crate::parse::decimal::Decimal;
 use crate::parse::quantity::Milli;
 use crate::parse::yaml::{Node, Span, YamlValue};
@@ -34,7 +34,7 @@ pub struct Hpa<'a> {
     /// The position of the HPA.
     pub span: Span,
     /// Missing and invalid fields.
-    pub lacks: Vec<HpaLack>,
+    pub problems: Vec<HpaProblem>,
 }
 
 /// The parts of `status` that are displayed.
@@ -78,7 +78,7 @@ pub struct MetricSpec<'a> {
     /// The label selector as unparsed text; may be empty.
     pub selector: String,
     /// The target of the metric.
-    pub target: Result<MetricTarget, HpaLack>,
+    pub target: Result<MetricTarget, HpaProblem>,
     /// The position and name of an object's namespace, if it is another one; the controller ignores it.
     pub other_namespace: Option<(Span, &'a str)>,
 }
@@ -150,14 +150,14 @@ impl<'a> Hpa<'a> {
             let text = |key| node.text_at(&[key]).unwrap_or_default();
             Some(ObjectRef { api_version: text("apiVersion"), kind: text("kind"), name: node.text_at(&["name"])? })
         });
-        let (mut metrics, mut lacks) = (Vec::new(), Vec::new());
+        let (mut metrics, mut problems) = (Vec::new(), Vec::new());
         if target.is_none() {
-            lacks.push(HpaLack { span: root.span, expected: "spec.scaleTargetRef.name".to_owned() });
+            problems.push(HpaProblem { span: root.span, expected: "spec.scaleTargetRef.name".to_owned() });
         }
         for (index, node) in root.items_at(&["spec", "metrics"]).iter().enumerate() {
             match MetricSpec::read(node, index) {
                 Ok(metric) => metrics.push(metric),
-                Err(what) => lacks.push(what),
+                Err(what) => problems.push(what),
             }
         }
         let integer = |node: Option<&Node>| node.and_then(Node::text).and_then(|text| text.parse().ok());
@@ -168,17 +168,17 @@ impl<'a> Hpa<'a> {
                 ..=1 => "spec.maxReplicas of 1 or more".to_owned(),
                 _ => format!("spec.maxReplicas of {fewest} (minReplicas) or more"),
             };
-            lacks.push(HpaLack { span, expected });
+            problems.push(HpaProblem { span, expected });
         }
         if fewest < 0 {
             let span = min.map_or(root.span, |node| node.span);
-            lacks.push(HpaLack { span, expected: "spec.minReplicas of 0 or more".to_owned() });
+            problems.push(HpaProblem { span, expected: "spec.minReplicas of 0 or more".to_owned() });
         }
         let behavior = match spec(&["behavior"]).map(Behavior::read) {
             None => None,
             Some(Ok(behavior)) => Some(behavior),
             Some(Err(what)) => {
-                lacks.push(what);
+                problems.push(what);
                 None
             }
         };
@@ -200,7 +200,7 @@ impl<'a> Hpa<'a> {
             status: HpaStatus { current, desired, conditions },
             node: root,
             span: root.span,
-            lacks,
+            problems,
         }
     }
 
@@ -225,14 +225,14 @@ impl<'a> Hpa<'a> {
         Some(Decimal::parse(text).ok()?.milli())
     }
 
-    /// What it lacks, and what the targets of its metrics lack.
-    pub(crate) fn all_lacks(&self) -> impl Iterator<Item = &HpaLack> {
-        self.lacks.iter().chain(self.metrics.iter().filter_map(|metric| metric.target.as_ref().err()))
+    /// The problems of the HPA and of the targets of its metrics.
+    pub(crate) fn all_problems(&self) -> impl Iterator<Item = &HpaProblem> {
+        self.problems.iter().chain(self.metrics.iter().filter_map(|metric| metric.target.as_ref().err()))
     }
 
     /// Whether a metric can scale the workload up from zero replicas.
-    pub fn can_wake(&self) -> bool {
-        self.metrics.iter().any(|metric| metric.kind.can_wake())
+    pub fn can_scale_from_zero(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.kind.can_scale_from_zero())
     }
 }
 
@@ -265,7 +265,7 @@ impl<'a> ObjectRef<'a> {
 
 impl MetricKind<'_> {
     /// Whether such a metric has values at zero replicas.
-    pub fn can_wake(self) -> bool {
+    pub fn can_scale_from_zero(self) -> bool {
         matches!(self, Self::Object(_) | Self::External)
     }
 
@@ -279,7 +279,7 @@ impl MetricKind<'_> {
         }
     }
 
-    /// The field that describes it.
+    /// The field that contains the metric.
     fn key(self) -> &'static str {
         match self {
             Self::Pods => "pods",
@@ -291,15 +291,15 @@ impl MetricKind<'_> {
 }
 
 impl<'a> MetricSpec<'a> {
-    fn read(node: &'a Node, index: usize) -> Result<Self, HpaLack> {
-        let lacks = |span: Span, expected: String| HpaLack { span, expected };
+    fn read(node: &'a Node, index: usize) -> Result<Self, HpaProblem> {
+        let problem = |span: Span, expected: String| HpaProblem { span, expected };
         let kind = node.at(&["type"]);
         let (key, kind) = match kind.and_then(Node::text) {
             Some("Pods") => ("pods", MetricKind::Pods),
             Some("Object") => {
                 let object = node.at(&["object", "describedObject"]).and_then(ObjectRef::read);
                 let object = object.ok_or_else(|| {
-                    lacks(node.span, "object.describedObject with kind and name, as in autoscaling/v2".to_owned())
+                    problem(node.span, "object.describedObject with kind and name, as in autoscaling/v2".to_owned())
                 })?;
                 ("object", MetricKind::Object(object))
             }
@@ -308,7 +308,7 @@ impl<'a> MetricSpec<'a> {
             Some("ContainerResource") => ("containerResource", MetricKind::Resource),
             _ => {
                 let expected = "type: Pods, Object, External, Resource or ContainerResource".to_owned();
-                return Err(lacks(kind.map_or(node.span, |kind| kind.span), expected));
+                return Err(problem(kind.map_or(node.span, |kind| kind.span), expected));
             }
         };
         let (name, selector) = match kind {
@@ -320,7 +320,7 @@ impl<'a> MetricSpec<'a> {
         let (name, span) = match (name, kind) {
             (Some(name), _) => name,
             (None, MetricKind::Resource) => ("", node.span),
-            (None, _) => return Err(lacks(node.span, format!("{key}.metric.name, as in autoscaling/v2"))),
+            (None, _) => return Err(problem(node.span, format!("{key}.metric.name, as in autoscaling/v2"))),
         };
         let other_namespace = node.at(&[key, "describedObject", "namespace"]);
         Ok(Self {
@@ -330,7 +330,7 @@ impl<'a> MetricSpec<'a> {
             index,
             selector: selector.map(selector_text).unwrap_or_default(),
             target: MetricTarget::read(kind, target)
-                .ok_or_else(|| lacks(target.map_or(node.span, |target| target.span), expected_target(kind))),
+                .ok_or_else(|| problem(target.map_or(node.span, |target| target.span), expected_target(kind))),
             other_namespace: other_namespace.and_then(|node| Some((node.span, node.text()?))),
         })
     }

@@ -3,12 +3,12 @@
 //!
 //! This layer is as pure as `parse`. Its arithmetic is the controller's: thousandths in 64 bits, and ratios in floats.
 //! `tests/autoscaling.rs` compares results with the decisions of Kubernetes' controller. [`manifest`] parses HPAs,
-//! [`question`] builds the path of the controller's request, [`calculator`] computes replicas from one metric's values,
+//! [`request_path`] builds the path of the controller's request, [`calculator`] computes replicas from its values,
 //! [`behavior`] limits them, and [`decision`] combines all metrics.
 
 pub(crate) mod behavior;
 pub(crate) mod calculator;
 pub(crate) mod decision;
-pub(crate) mod lack;
 pub(crate) mod manifest;
-pub(crate) mod question;
+pub(crate) mod problem;
+pub(crate) mod request_path;

@@ -29,7 +29,7 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     log::start(get.verbosity.saturating_sub(1), true, clock.clone());
     let api = Arc::new(Api::unconfigured(limits, clock));
     let by = match std::env::var_os("KUBERNETES_SERVICE_HOST") {
-        None => Reading::Person,
+        None => Reading::Command,
         // In a pod, the kubeconfig must not be able to run programs.
         Some(_) => Reading::Server,
     };

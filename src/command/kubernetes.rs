@@ -94,7 +94,7 @@ pub(super) fn usual_kubeconfig() -> Option<PathBuf> {
 
 /// How interactive commands read a kubeconfig: in a pod, it must not run programs, because others may be able to change it.
 pub(super) fn reading() -> Reading {
-    if is_inside() { Reading::Server } else { Reading::Person }
+    if is_inside() { Reading::Server } else { Reading::Command }
 }
 
 /// The Kubernetes API, with the kubeconfig or else the service account.

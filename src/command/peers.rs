@@ -60,7 +60,7 @@ impl Peers {
         thread::Builder::new().name("peers".to_owned()).spawn(move || {
             loop {
                 thread::sleep(self.limits.peers.pause);
-                self.api.metrics().wait_for_news(self.limits.peers.interval);
+                self.api.metrics().wait_for_selection(self.limits.peers.interval);
                 self.round(Instant::now() + self.limits.peers.interval);
             }
         })?;

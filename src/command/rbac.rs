@@ -59,7 +59,7 @@ struct Grant<'r> {
     verbs: Vec<&'static str>,
 }
 
-/// One rule for each group and verbs, and for what is granted by name.
+/// One rule for each combination of group and verbs, and for each resource granted by name.
 fn role(namespace: Option<&str>, rights: &[Right]) -> String {
     let mut text = head("Role", namespace) + "rules:\n";
     let of = |right: &Right| (right.group.clone(), right.resource.clone(), right.name.clone());

@@ -3,9 +3,9 @@
 use super::limits::Limits;
 use super::model::{Config, Identity, Pods, Rule, Source, Target};
 use super::problem::{Part, Problem, Severity};
-use crate::autoscaling::lack::HpaLack;
 use crate::autoscaling::manifest::{self, Hpa, MetricKind, MetricSpec, ObjectRef};
-use crate::autoscaling::question;
+use crate::autoscaling::problem::HpaProblem;
+use crate::autoscaling::request_path;
 use crate::parse::escape::Escaped;
 use crate::parse::path::Group;
 use crate::parse::url_template::Placeholder;
@@ -62,7 +62,7 @@ pub(crate) fn may_describe(rule: &Rule, kind: MetricKind<'_>, namespace: Option<
     match (&rule.identity, kind) {
         (Identity::Fixed(described), MetricKind::Object(object)) => {
             let is_here = described.namespace.as_deref().is_none_or(|own| namespace.is_none_or(|of| of == own));
-            is_here && (described.name == object.name || question::is_namespace(&object))
+            is_here && (described.name == object.name || request_path::is_namespace(&object))
         }
         _ => true,
     }
@@ -115,12 +115,12 @@ struct Findings {
 
 impl Findings {
     fn hpa(&mut self, hpa: &Hpa<'_>, config: &Config) {
-        if let Some(span) = hpa.zero.filter(|_| hpa.lacks.is_empty() && !hpa.can_wake()) {
+        if let Some(span) = hpa.zero.filter(|_| hpa.problems.is_empty() && !hpa.can_scale_from_zero()) {
             let message =
                 "minReplicas: 0 needs a metric of type Object or External; at zero there are no pods to measure";
             self.push(span, Severity::Warning, message.to_owned());
         }
-        for HpaLack { span, expected } in hpa.all_lacks() {
+        for HpaProblem { span, expected } in hpa.all_problems() {
             self.push(*span, Severity::Error, format!("expected {expected}"));
         }
         for metric in hpa.metrics.iter().filter(|metric| metric.kind != MetricKind::Resource) {
@@ -151,7 +151,7 @@ pub(crate) fn metric_problems(metric: &MetricSpec<'_>, hpa: &Hpa<'_>, config: &C
             return if is_broken { Vec::new() } else { vec![why] };
         }
     };
-    let may_disappear = hpa.zero.is_some() && metric.kind.can_wake();
+    let may_disappear = hpa.zero.is_some() && metric.kind.can_scale_from_zero();
     let disappearing = allowed.filter(|(_, source)| may_disappear && disappears(source, metric, hpa)).map(|(_, source)| {
         format!(
             "its source {} is the scaled workload itself: at zero replicas it is gone, the metric fails, and the workload stays \

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// Declares a group of limits, so that each default value is beside its reason.
+/// Declares a group of limits, each with its default value and the reason for it.
 macro_rules! limits {
     ($($(#[$doc:meta])* $group:ident { $($(#[$reason:meta])* $limit:ident: $type:ty = $default:expr,)* })*) => {$(
         $(#[$doc])*
@@ -180,7 +180,7 @@ limits! {
         /// URLs of one source whose state is remembered. 8,192, more than pods in one list; some 200 bytes each.
         states: usize = 8_192,
         /// How long the state of a pod's URL is remembered after its last fetch. 5 min, as long as sampling goes on without
-        /// requests: what is replaced meanwhile takes no memory later.
+        /// requests: the states of replaced pods do not accumulate.
         pod_state: Duration = secs(300),
         /// How long a pod or templated host is skipped after two failed connections in a row. 10 s: less than an HPA
         /// sync.
@@ -253,7 +253,7 @@ limits! {
         shortest: Duration = secs(5),
         /// The longest `refresh`. 5 min, because refreshing ends that long after the last request.
         longest: Duration = secs(300),
-        /// The longest `timeout` beside it. 10 s: no request waits for it.
+        /// The longest `timeout` with `refresh`. 10 s: no request waits for it.
         timeout: Duration = secs(10),
         /// How long refreshing continues after the last request. 5 min: twenty HPA syncs.
         linger: Duration = secs(300),

@@ -46,8 +46,9 @@ pub(super) fn wanted(
     let mut wanted: Vec<Wanted> = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
         each(*input, first + index, limits, remarks, |hpa, before, remarks| {
-            for lack in &hpa.lacks {
-                remarks.error(Place::new(first + index, before, lack.span), format!("expected {}", lack.expected));
+            for problem in &hpa.problems {
+                remarks
+                    .error(Place::new(first + index, before, problem.span), format!("expected {}", problem.expected));
             }
             let Some(namespace) = namespace_of(hpa, namespace, first + index, before, remarks) else { return };
             let hpa_name = format!("{namespace}/{}", shown(hpa.name.unwrap_or_default()));

@@ -52,12 +52,12 @@ impl HpaConverter<'_> {
     /// The HPA without the annotations; `None` (and remarks) if a part of it cannot be converted.
     fn hpa(&self, output: &mut Output, remarks: &mut Remarks) -> Option<WrittenHpa> {
         let (hpa, input, before) = (self.hpa, self.input, self.before);
-        for lack in &hpa.lacks {
-            remarks.error(Place::new(input, before, lack.span), format!("expected {}", lack.expected));
+        for problem in &hpa.problems {
+            remarks.error(Place::new(input, before, problem.span), format!("expected {}", problem.expected));
         }
         let namespace = hpas::namespace_of(hpa, self.known.namespace, input, before, remarks)?;
         let mut annotated = annotations::read(hpa.node, input, before, remarks)?;
-        if !hpa.lacks.is_empty() || hpa.metrics.is_empty() && annotated.is_empty() {
+        if !hpa.problems.is_empty() || hpa.metrics.is_empty() && annotated.is_empty() {
             return None;
         }
         let version = hpa.node.at(&["apiVersion"]);

@@ -55,7 +55,7 @@ impl QueryOf<'_> {
                     }
                     if many {
                         let why = error.to_string();
-                        let why = why.strip_suffix(promql::ELSEWHERE).unwrap_or(&why);
+                        let why = why.strip_suffix(promql::SUPPORTED_ELSEWHERE).unwrap_or(&why);
                         return Err(format!("cannot determine whether it keeps pods separate: {why}"));
                     }
                 }

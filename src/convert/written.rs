@@ -44,5 +44,5 @@ fn lacks(object: &Value, limits: &Limits) -> Vec<String> {
         Err(error) => return vec![error.message],
     };
     let hpas = manifest::hpas(&root);
-    hpas.iter().flat_map(Hpa::all_lacks).map(|lack| format!("expected {}", lack.expected)).collect()
+    hpas.iter().flat_map(Hpa::all_problems).map(|problem| format!("expected {}", problem.expected)).collect()
 }

@@ -161,7 +161,7 @@ mod tests {
     const NO_TIME: LookupTime = LookupTime { longest: Duration::ZERO, is_full: false };
 
     #[test]
-    fn tells_special_addresses() {
+    fn recognizes_special_addresses() {
         for (address, expected) in [
             ("0.0.0.0", Some("unspecified")),
             ("0.1.2.3", Some("unspecified")),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_reserved_or_own() {
+    fn rejects_reserved_and_own_addresses() {
         let limits =
             Limits { resolve: ResolveLimits { concurrent: 0, ..ResolveLimits::default() }, ..Limits::default() };
         let (resolver, reserved) = (Resolver::new(&limits), Reserved::default());

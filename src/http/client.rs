@@ -125,7 +125,7 @@ impl Client {
             }
         };
         let read = read(&mut response);
-        // That tells which bytes were left on the connection.
+        // The error contains the bytes that were left on the connection.
         let failure = response.body.end();
         match failure.filter(|_| !response.is_prefix) {
             Some(failure) => Err(failure.into()),

@@ -111,7 +111,7 @@ impl Secrets {
     /// The current credentials; the same `Arc` as long as no file changes.
     ///
     /// # Errors
-    /// If a file cannot be read or does not hold what it should.
+    /// If a file cannot be read or has the wrong content.
     pub(super) fn current(&self) -> Result<Arc<Current>, CredentialError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         // Stamps are taken first, so that a file that changes while it is read has another stamp next time.

@@ -21,13 +21,13 @@ pub enum Phase {
     Resolve,
     /// Opening a TCP connection; governed by [`FetchLimits::connecting`].
     Connect,
-    /// Agreeing on TLS; what connecting leaves of its time.
+    /// The TLS handshake, within the rest of the connect timeout.
     Handshake,
     /// Sending the request and waiting for the whole response head; governed by the request's timeout.
     Response,
     /// Fetching a token; governed by `limits.oauth2.timeout`.
     Token,
-    /// Receiving the body; what the request's timeout leaves.
+    /// Receiving the body, within the rest of the request's timeout.
     Body,
 }
 
@@ -126,7 +126,7 @@ pub enum FetchError {
     Credential(CredentialError),
     /// The host has no address, or the system's resolver failed.
     HostNotFound {
-        /// What the resolver said.
+        /// The resolver's message.
         detail: String,
     },
     /// `limits.resolve.concurrent` other lookups were in progress for the whole available time.
@@ -152,7 +152,7 @@ pub enum FetchError {
     Closed(Phase),
     /// The response head is not HTTP/1.
     NotHttp {
-        /// What the parser said.
+        /// The parser's message.
         detail: String,
     },
     /// The response head is longer than `limits.fetch.response_head`, its value.
@@ -170,14 +170,14 @@ pub enum FetchError {
     Encoded,
     /// The body is not the gzip that its Content-Encoding says.
     BrokenGzip {
-        /// What the decoder said.
+        /// The decoder's message.
         detail: String,
     },
     /// Content-Length, Transfer-Encoding or the chunks contradict HTTP/1.1 or each other.
     Framing(&'static str),
     /// The body breaks the rules of its transfer coding.
     BrokenBody {
-        /// What the parser said.
+        /// The parser's message.
         detail: String,
     },
     /// The body is longer than the cap that the caller gave, its value in bytes.
@@ -332,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cuts_and_escapes_foreign_text() {
+    fn truncates_and_escapes_untrusted_text() {
         let FetchError::NotHttp { detail } = FetchError::not_http(&format!("é\n{}", "x".repeat(1000))) else {
             panic!()
         };

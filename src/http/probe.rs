@@ -22,7 +22,7 @@ const ANSWER: u64 = 4_096;
 /// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ProbeError {
-    /// The URL is not on this machine; what was expected.
+    /// The URL does not refer to this machine; with the expected form.
     Url(&'static str),
     /// No server responds in time.
     Unavailable(String),

@@ -133,7 +133,7 @@ mod tests {
     const LONG: LookupTime = LookupTime { longest: Duration::from_secs(60), is_full: true };
 
     #[test]
-    fn takes_addresses_as_they_are() {
+    fn uses_addresses_without_lookup() {
         let resolver = Resolver::new(&Limits {
             resolve: ResolveLimits { concurrent: 0, ..ResolveLimits::default() },
             ..Limits::default()
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_up_and_gives_the_permit_back() {
+    fn releases_the_permit_after_a_lookup() {
         let resolver = Resolver::new(&Limits {
             resolve: ResolveLimits { concurrent: 1, ..ResolveLimits::default() },
             ..Limits::default()
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_look_ups_at_once() {
+    fn limits_concurrent_lookups() {
         let running = Arc::new(AtomicUsize::new(0));
         let first = LookupPermit::take(&running, 2);
         let second = LookupPermit::take(&running, 2);

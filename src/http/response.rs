@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_bodies_without_a_certain_end() {
+    fn rejects_bodies_without_a_definite_end() {
         let framing = |why| Err(FetchError::Framing(why));
         for (lines, expected) in [
             (&[][..], Ok(())),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_no_coding_that_was_not_requested() {
+    fn rejects_unrequested_codings() {
         for (lines, plain, gzip) in [
             (&[][..], Ok(false), Ok(false)),
             (&[("content-encoding", "Identity")], Ok(false), Ok(false)),

@@ -28,7 +28,7 @@ pub(super) struct TlsTransport {
     stream: StreamOwned<ClientConnection, TransportAdapter>,
 }
 
-/// A configuration that still lacks its client certificate.
+/// A configuration without its client certificate yet.
 ///
 /// # Errors
 /// If rustls does not take the combination, which it does.

@@ -1,4 +1,4 @@
-//! `apidiscovery.k8s.io/v2` APIGroupDiscoveryList: the content of all other discovery documents in one.
+//! `apidiscovery.k8s.io/v2` APIGroupDiscoveryList: one document with the content of all other discovery documents.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ struct ApiSubresourceDiscovery<'a> {
     verbs: &'a [&'static str],
 }
 
-/// Empty for a resource that cannot be requested. Without group and version, those of the list apply.
+/// Empty for a resource that cannot be requested. An empty group or version means that of the list.
 #[derive(Debug, Default, Serialize)]
 struct GroupVersionKind {
     group: &'static str,

@@ -233,7 +233,7 @@ impl Message for ApiResource {
     }
 }
 
-/// `verbs`, which is a message of its own.
+/// `verbs`, which is a separate message.
 struct Verbs<'a>(&'a [&'static str]);
 
 impl Message for Verbs<'_> {

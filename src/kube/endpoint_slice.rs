@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_pods_that_serve() {
+    fn finds_serving_pods() {
         let slice = |text: &str| {
             let slice: EndpointSlice = serde_json::from_str(text).unwrap();
             slice.serving().map(|address| address.to_string()).collect::<Vec<_>>()

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prints_what_kubernetes_prints() {
+    fn prints_the_json_of_kubernetes() {
         let item = |labels: &[(&str, &str)], window_seconds, value| ExternalMetricValue {
             metric_labels: labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
             timestamp: Time(1_787_020_504),

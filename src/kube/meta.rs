@@ -42,7 +42,7 @@ impl Time {
         if !is_shaped || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
             return None;
         }
-        // Days since 1970, counted from March, so that leap days come last.
+        // Days since 1970. A year starts in March, so that a leap day is its last.
         let (years, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
         let leap_days = years.div_euclid(4) - years.div_euclid(100) + years.div_euclid(400);
         let days = years * 365 + leap_days + (months * 153 + 2) / 5 + day - 1 - 719_468;
@@ -59,7 +59,7 @@ impl Time {
             }
             _ => return None,
         };
-        // Of the years 0 to 9999, so that it prints as such a time.
+        // Only years 0 to 9999 can be printed.
         Some(Self(seconds - offset)).filter(|time| (-62_167_219_200..=253_402_300_799).contains(&time.0))
     }
 
@@ -225,7 +225,7 @@ impl LabelSelector {
     }
 }
 
-/// `null`, as Go reads it: nothing.
+/// Reads `null` as the default value, as Go does.
 pub(super) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_selectors_into_objects() {
+    fn converts_selectors_to_objects() {
         let limits = SelectorLimits { bytes: 1024, requirements: 64 };
         for (text, json) in [
             ("", "{}"),

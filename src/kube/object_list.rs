@@ -1,4 +1,5 @@
-//! Lists of objects, of which each is handed over as soon as it is read: an object takes ten times the memory of what is kept.
+//! Lists of objects. Each object is passed on as soon as it is read, because it takes ten times the memory of the parts
+//! that are kept.
 
 use std::fmt;
 
@@ -17,17 +18,17 @@ pub(crate) struct ListHead {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ListMetadata {
-    /// The state of the cluster that the list is of.
+    /// The version of the cluster's state in this list.
     pub(crate) resource_version: String,
     /// The token for the next page; empty on the last page.
     pub(crate) r#continue: String,
 }
 
-/// Takes an object. Whether there may be another one.
-pub(crate) type TakeObject<'t, T> = &'t mut dyn FnMut(T) -> bool;
+/// Receives an object and returns whether more are accepted.
+pub(crate) type OnObject<'t, T> = &'t mut dyn FnMut(T) -> bool;
 
-/// Reads a list, whose objects this function takes.
-pub(crate) struct ObjectList<'t, T>(pub(crate) TakeObject<'t, T>);
+/// Reads a list and passes its objects to this function.
+pub(crate) struct ObjectList<'t, T>(pub(crate) OnObject<'t, T>);
 
 struct ObjectItems<'r, 't, T>(&'r mut ObjectList<'t, T>);
 
@@ -109,7 +110,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectItems<'_, '_, T> {
 mod tests {
     use super::*;
 
-    /// The numbers of a list, at most so many, and its head.
+    /// Reads at most `most` numbers of a list, and its head.
     fn read(text: &str, most: usize) -> (Vec<u64>, Result<ListHead, String>) {
         let mut all = Vec::new();
         let mut take = |number| {
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn hands_over_each_object() {
+    fn passes_on_each_object() {
         let (all, head) = read(
             r#"{"apiVersion":"v1","items":[1,2,3],"kind":"PodList","metadata":{"selfLink":"","resourceVersion":"7","continue":"next"}}"#,
             9,
@@ -140,9 +141,9 @@ mod tests {
         }
     }
 
-    /// What follows is not read: it need not even be valid.
+    /// The rest is not read, and may be invalid.
     #[test]
-    fn stops_at_the_first_object_that_is_too_many() {
+    fn stops_at_the_first_excess_object() {
         let (all, head) = read(r#"{"items":[1,2,3,4,"#, 3);
         assert_eq!(all, [1, 2, 3]);
         assert!(head.unwrap_err().starts_with("expected fewer objects"));

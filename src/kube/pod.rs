@@ -1,4 +1,4 @@
-//! A Pod in few bytes: what is needed to scrape it, with what pods of one workload have in common kept once.
+//! A Pod in few bytes: the fields that scraping needs. Pods of one workload share the parts that they have in common.
 
 use core::net::IpAddr;
 use std::fmt;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::pod_labels::PodLabels;
 use super::pod_object::{Annotations, Container, PodObject};
 
-/// A Pod. A `PodPool` makes one of a [`PodObject`].
+/// A Pod. A `PodPool` makes it from a [`PodObject`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pod {
-    /// Name, uid and start time, without anything between them.
+    /// Name, uid and start time, concatenated.
     text: Box<str>,
     name_end: u32,
     uid_end: u32,
@@ -31,14 +31,15 @@ pub enum PodPhase {
     Running,
     Succeeded,
     Failed,
-    /// Any other, and none.
+    /// Any other phase, or none.
     Unknown,
 }
 
-/// The most ports of a pod that are kept: ten times what servers of media declare. An object of 1.5 MiB may have 50,000.
-const MOST_PORTS: usize = 1_000;
+/// The maximum number of ports that are kept of a pod: ten times as many as media servers declare. An object of 1.5 MiB
+/// may have 50,000.
+const MAX_PORTS: usize = 1_000;
 
-/// What pods have of the template of their workload.
+/// The fields that pods take from the template of their workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct PodTemplate {
     annotations: Annotations,
@@ -59,7 +60,7 @@ pub struct PodPort {
     pub number: u16,
 }
 
-/// The parts of a pod that others may have, too.
+/// The parts that pods may share.
 pub(super) struct SharedParts {
     pub(super) node: Arc<str>,
     pub(super) labels: PodLabels,
@@ -67,7 +68,7 @@ pub(super) struct SharedParts {
 }
 
 impl Pod {
-    /// Reduces an object, apart from what it shares.
+    /// Reduces an object, except for the shared parts.
     pub(super) fn new(object: &PodObject, parts: SharedParts) -> Self {
         let PodObject { metadata, status, .. } = object;
         let text = [&*metadata.name, &metadata.uid, &status.start_time].concat();
@@ -90,7 +91,7 @@ impl Pod {
         }
     }
 
-    /// Its name. A later pod may have the same.
+    /// Its name, which a later pod may reuse.
     pub fn name(&self) -> &str {
         self.text.get(..self.name_end as usize).unwrap_or_default()
     }
@@ -158,9 +159,9 @@ impl Pod {
         format!("{uid}@{start}+{}", self.restarts)
     }
 
-    /// Its size in memory, in bytes, with the allocator's headers and without what it shares.
+    /// Its size in memory, in bytes, with the allocator's headers and without the shared parts.
     pub fn cost(&self) -> usize {
-        // A header of two words, and rounding, for the Arc around it and for its text.
+        // For the Arc around it and for its text: a header of two words each, and rounding.
         size_of::<Self>() + self.text.len() + 16 + 2 * 16 + 2 * 8
     }
 }
@@ -202,7 +203,7 @@ impl PodTemplate {
             })
         });
         Self {
-            ports: ports.take(MOST_PORTS).collect(),
+            ports: ports.take(MAX_PORTS).collect(),
             host_network: spec.host_network,
             annotations: std::mem::take(&mut object.metadata.annotations),
             owner: object.metadata.owner.take().map(String::into_boxed_str),
@@ -233,7 +234,7 @@ mod tests {
     use crate::kube::object_list::ObjectList;
 
     #[test]
-    fn reads_what_matters() {
+    fn reads_the_fields_in_use() {
         let list = br#"{"kind":"PodList","metadata":{"resourceVersion":"7","continue":"next"},"items":[{
             "metadata":{"name":"web-0","uid":"u","resourceVersion":"5","ownerReferences":[{"kind":"Node","name":"n"},{"kind":"ReplicaSet","name":"web-5d","controller":true}],"labels":{"app":"web"},"annotations":{"prometheus.io/port":"9","x":"y"}},
             "spec":{"hostNetwork":true,"nodeName":"n1","initContainers":[

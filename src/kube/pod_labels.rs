@@ -7,12 +7,12 @@ use std::sync::Arc;
 /// Ends each key and each value; labels contain letters, digits and a few punctuation marks.
 const END: char = '\0';
 
-/// Labels, in order of their keys.
+/// Labels, ordered by their keys.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PodLabels(pub(super) Arc<str>);
 
 impl PodLabels {
-    /// Labels as the text that is shared.
+    /// The text of labels, which pods share.
     pub(super) fn text(labels: &BTreeMap<String, String>) -> String {
         let mut text = String::with_capacity(labels.iter().map(|(key, value)| key.len() + value.len() + 2).sum());
         // The API server stores no label with a control character.
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn are_found_by_key() {
+    fn finds_labels_by_key() {
         let labels = [("app", "web"), ("app.kubernetes.io/part-of", "shop"), ("empty", ""), ("z", "1")];
         let map = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         let text = PodLabels(PodLabels::text(&map).into());

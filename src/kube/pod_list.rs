@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::pod::Pod;
 
-/// Pods, each of which other lists may have, too.
+/// Pods, which may be in other lists, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodList(Vec<Arc<Pod>>);
 

@@ -1,4 +1,4 @@
-//! A Pod as the Kubernetes API sends it, reduced to the fields that are needed to scrape it; and the metadata of any object.
+//! A Pod as the Kubernetes API sends it, reduced to the fields that scraping needs; and the metadata of any object.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub struct Metadata {
     /// The object's uid, which is never reused.
     #[serde(deserialize_with = "or_none")]
     pub uid: String,
-    /// Changes with each change of the object.
+    /// The resource version, which changes with each change of the object.
     #[serde(deserialize_with = "or_none")]
     pub resource_version: String,
     #[serde(deserialize_with = "or_none")]
@@ -160,7 +160,7 @@ fn scraped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Annotations, D::
 /// An owner reference or a condition, reduced to the keys in use.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Noted {
+struct OwnerOrCondition {
     #[serde(deserialize_with = "or_none")]
     kind: String,
     #[serde(deserialize_with = "or_none")]
@@ -175,17 +175,17 @@ struct Noted {
 
 /// Keeps the owner that is the controller.
 fn controller<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    let owners: Vec<Noted> = or_none(from)?;
+    let owners: Vec<OwnerOrCondition> = or_none(from)?;
     Ok(owners.into_iter().find(|owner| owner.controller).map(|owner| format!("{} {}", owner.kind, owner.name)))
 }
 
 /// Keeps the condition `Ready`.
 fn ready<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    let conditions: Vec<Noted> = or_none(from)?;
+    let conditions: Vec<OwnerOrCondition> = or_none(from)?;
     Ok(conditions.iter().any(|condition| condition.r#type == "Ready" && condition.status == "True"))
 }
 
-/// `-1`, which no kubelet writes, must not make a whole list unreadable.
+/// `-1`, which no kubelet writes, must not make the whole list unreadable.
 fn count<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let count = Option::<i64>::deserialize(from)?;
     Ok(count.and_then(|count| count.try_into().ok()).unwrap_or_default())
@@ -199,7 +199,7 @@ mod tests {
 
     /// Each field may be null, at any depth, as if it were absent.
     #[test]
-    fn null_is_absent() {
+    fn reads_null_as_absent() {
         let whole = json!({"metadata": {"name": "web-0", "uid": "u", "resourceVersion": "7", "labels": {"a": "b"},
             "deletionTimestamp": "t", "annotations": {"prometheus.io/port": "9"},
             "ownerReferences": [{"kind": "ReplicaSet", "name": "web", "controller": true}]},
@@ -223,7 +223,7 @@ mod tests {
         }
     }
 
-    /// The pointers of all fields of objects, apart from keys that are data.
+    /// The JSON pointers of all fields, except for keys that are data.
     fn find(value: &Value, at: &str, found: &mut Vec<String>) {
         match value {
             Value::Object(fields) => {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_not_negative() {
+    fn reads_negative_counts_as_zero() {
         for (text, expected) in [("-1", 0), ("0", 0), ("7", 7), ("null", 0)] {
             let status: ContainerStatus = serde_json::from_str(&format!(r#"{{"restartCount":{text}}}"#)).unwrap();
             assert_eq!(status.restart_count, expected, "{text}");

@@ -1,4 +1,4 @@
-//! Makes pods, of which those of one workload share their labels and their template, and those of one node its name.
+//! Makes pods. Pods of one workload share their labels and their template; pods of one node share its name.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ pub struct PodPool {
     templates: HashSet<Arc<PodTemplate>>,
     /// Their size in memory, in bytes.
     cost: usize,
-    /// How many there may be before those that no pod uses are looked for.
+    /// The number of parts above which unused ones are removed.
     full: usize,
 }
 
-/// The least number of parts at which unused ones are looked for.
-const FEW: usize = 64;
+/// Below this number of parts, unused ones are kept.
+const MIN_FULL: usize = 64;
 
 impl PodPool {
     /// Reduces an object.
@@ -38,8 +38,8 @@ impl PodPool {
         let labels = PodLabels(self.text(&PodLabels::text(&object.metadata.labels)));
         let node = self.text(&object.spec.node_name);
         let pod = Pod::new(&object, SharedParts { node, labels, template });
-        if self.len() > self.full.max(FEW) {
-            self.forget_unused();
+        if self.len() > self.full.max(MIN_FULL) {
+            self.remove_unused();
         }
         pod
     }
@@ -66,9 +66,9 @@ impl PodPool {
         self.len() == 0
     }
 
-    /// Forgets the parts that no pod uses. Each pod takes a constant time on average, as the next look is when there are twice as
-    /// many.
-    pub fn forget_unused(&mut self) {
+    /// Removes the parts that no pod uses. The time per pod is constant on average, because the next removal follows
+    /// when the number of parts has doubled.
+    pub fn remove_unused(&mut self) {
         self.texts.retain(|text| Arc::strong_count(text) > 1);
         self.templates.retain(|template| Arc::strong_count(template) > 1);
         self.full = self.len() * 2;
@@ -83,7 +83,7 @@ impl PodPool {
     }
 }
 
-/// With its place in the set, which may be half full.
+/// Includes its slot in the set, which may be half empty.
 fn cost_of_text(text: &str) -> usize {
     text.len() + 4 * size_of::<usize>() + 2 * size_of::<Arc<str>>()
 }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_of_a_workload_share() {
+    fn pods_of_one_workload_share_parts() {
         let mut pool = PodPool::default();
         let [one, two] = [1, 2].map(|number| pool.pod(object(number, "5d4f")));
         assert!(one.labels().is_same(two.labels()));
@@ -127,17 +127,17 @@ mod tests {
         assert_eq!(
             one,
             PodPool::default().pod(object(1, "5d4f")),
-            "pods are compared by what they share, not by where it is"
+            "comparison depends on the content of shared parts, not on their address"
         );
     }
 
     #[test]
-    fn forgets_what_no_pod_uses() {
+    fn removes_unused_parts() {
         let mut pool = PodPool::default();
         let kept = pool.pod(object(0, "kept"));
         for rollout in 0..10_000 {
             pool.pod(object(rollout, &rollout.to_string()));
-            assert!(pool.len() <= 2 * FEW, "{}", pool.len());
+            assert!(pool.len() <= 2 * MIN_FULL, "{}", pool.len());
         }
         assert!(kept.labels().is_same(pool.pod(object(1, "kept")).labels()));
     }

@@ -1,4 +1,4 @@
-//! The selector with which an object selects its pods.
+//! The pod selectors of Services and workloads.
 
 use std::collections::BTreeMap;
 
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_where_selectors_are() {
+    fn finds_the_location_of_selectors() {
         for (resource, expected) in [
             ("services", Some((PodSelector::Labels, ""))),
             ("deployments.apps", Some((PodSelector::Scale, "/scale"))),

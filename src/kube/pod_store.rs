@@ -10,15 +10,15 @@ use super::pod_labels::PodLabels;
 use super::resource_version::ResourceVersion;
 use crate::parse::selector::Selector;
 
-/// Pods by name, in the state of a version.
+/// The pods at a version, by name.
 #[derive(Debug)]
 pub struct PodStore {
     pods: BTreeSet<ByName>,
     version: ResourceVersion,
-    /// Grows with each change of a pod: while it is the same, so is every selection.
+    /// Grows with each change of a pod. While it is unchanged, so are all selections.
     changes: u64,
     cost: usize,
-    /// The size of the pods that have left it, which selections from before may still have.
+    /// The size of the pods that have left the store; earlier selections may still refer to them.
     left: usize,
 }
 
@@ -27,14 +27,14 @@ pub struct PodStore {
 struct ByName(Arc<Pod>);
 
 impl PodStore {
-    /// The pods of a list of this version.
+    /// A store with the pods of a list of this version.
     pub fn new(pods: impl IntoIterator<Item = Pod>, version: ResourceVersion) -> Self {
         let mut store = Self { pods: BTreeSet::new(), version, changes: 0, cost: 0, left: 0 };
         pods.into_iter().for_each(|pod| store.put(pod));
         store
     }
 
-    /// Takes over the pods of a later list. Those that are the same stay where they are in memory.
+    /// Replaces the pods by those of a later list. Unchanged pods keep their place in memory.
     pub fn replace(&mut self, pods: impl IntoIterator<Item = Pod>, version: ResourceVersion) {
         let before = std::mem::take(&mut self.pods);
         self.left += std::mem::take(&mut self.cost);
@@ -54,8 +54,8 @@ impl PodStore {
         self.version = version;
     }
 
-    /// A pod was created or changed, at this version. Events of versions that the store has already seen are ignored, so that
-    /// it never shows an earlier state. Whether it was a later one.
+    /// Applies the creation or change of a pod at this version, and returns whether the version is new. Events up to
+    /// the store's version are ignored, so that it never returns to an earlier state.
     pub fn apply(&mut self, pod: Pod, version: ResourceVersion) -> bool {
         let is_later = self.reach(version);
         if is_later {
@@ -64,7 +64,7 @@ impl PodStore {
         is_later
     }
 
-    /// A pod was deleted, at this version. Whether it was a later one.
+    /// Deletes a pod at this version, and returns whether the version is new.
     pub fn delete(&mut self, name: &str, version: ResourceVersion) -> bool {
         let is_later = self.reach(version);
         if is_later && let Some(ByName(pod)) = self.pods.take(name) {
@@ -75,7 +75,7 @@ impl PodStore {
         is_later
     }
 
-    /// There are no further changes up to this version. Whether it is later than what the store has seen.
+    /// Advances to this version without a change, and returns whether it is new.
     pub fn reach(&mut self, version: ResourceVersion) -> bool {
         let is_later = self.version < version;
         self.version = self.version.max(version);
@@ -120,7 +120,7 @@ impl PodStore {
         selected
     }
 
-    /// The version of its state.
+    /// The version of the store's state.
     pub fn version(&self) -> ResourceVersion {
         self.version
     }
@@ -140,19 +140,19 @@ impl PodStore {
         self.pods.is_empty()
     }
 
-    /// The size of the pods that have left it since the last [`PodStore::forget_left`], in bytes.
+    /// The size of the pods that have left the store since the last [`PodStore::forget_left`], in bytes.
     pub fn left(&self) -> usize {
         self.left
     }
 
-    /// No selection has pods any more that have left it.
+    /// Resets [`PodStore::left`] once no selection refers to such pods.
     pub fn forget_left(&mut self) {
         self.left = 0;
     }
 
-    /// Its size in memory, in bytes, without what pods share.
+    /// Its size in memory, in bytes, without the parts that pods share.
     pub fn cost(&self) -> usize {
-        // A leaf of a B-tree is half full at least.
+        // The leaves of a B-tree are at least half full.
         self.cost + self.pods.len() * 2 * size_of::<ByName>()
     }
 }

@@ -17,7 +17,7 @@ const VARINT: u8 = 0;
 const LENGTH_DELIMITED: u8 = 2;
 
 /// The maximum length of a varint in bytes.
-const LONGEST_VARINT: usize = 10;
+const MAX_VARINT_LEN: usize = 10;
 
 /// A message.
 pub trait Message {
@@ -134,8 +134,8 @@ impl Fields {
         self.0
     }
 
-    /// Appends a field that is preceded by its length, which is known only afterwards. Most fields are shorter than 128
-    /// bytes, so one byte is reserved for the length.
+    /// Appends a field that is preceded by its length, which is known only once the field is written. Most fields are
+    /// shorter than 128 bytes, so one byte is reserved for the length.
     #[inline]
     fn delimited(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
         self.key(field, LENGTH_DELIMITED);
@@ -180,8 +180,8 @@ impl Write for Fields {
 
 /// Encodes a number in groups of seven bits, the lowest first, all except the last with the highest bit set; also
 /// returns the number of bytes.
-fn varint(mut number: u64) -> ([u8; LONGEST_VARINT], usize) {
-    let mut groups = [0; LONGEST_VARINT];
+fn varint(mut number: u64) -> ([u8; MAX_VARINT_LEN], usize) {
+    let mut groups = [0; MAX_VARINT_LEN];
     let mut length = 0;
     for group in &mut groups {
         *group = number as u8 | 0x80;

@@ -1,4 +1,4 @@
-//! What another server of these APIs answers, as JSON: lists of values, lists of resources, Statuses.
+//! The JSON responses of other servers of these APIs: lists of values, lists of resources, Statuses.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::parse::decimal::Decimal;
 use crate::parse::path::{CUSTOM_METRICS, EXTERNAL_METRICS};
 use crate::parse::quantity::Milli;
 
-/// An answer that makes sense.
+/// A valid response.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Received {
-    /// The name of a metric of objects, if there are values, and these.
+    /// The values of an object metric, and its name unless there are no values.
     Custom(Option<String>, Vec<MetricValue>),
     /// The same for an external metric.
     External(Option<String>, Vec<ExternalMetricValue>),
@@ -25,7 +25,7 @@ pub enum Received {
     Failure(Box<ReceivedStatus>),
 }
 
-/// A resource that is listed.
+/// A resource in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ReceivedResource {
     /// `pods/http_requests`, or an external metric.
@@ -34,16 +34,16 @@ pub struct ReceivedResource {
     pub namespaced: bool,
 }
 
-/// A Status that is a failure. Its code is not read: that of the response counts.
+/// A Status that is a failure. Its code is ignored in favour of that of the response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedStatus {
     reason: String,
-    /// Why, in words.
+    /// The reason in words.
     pub message: String,
     details: Option<Details>,
 }
 
-/// All of these objects in one: each has its own part of the keys.
+/// The keys of all these objects. Each object has some of them.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AnyObject {
@@ -59,7 +59,7 @@ struct AnyObject {
     details: Option<Details>,
 }
 
-/// A value in either group and version.
+/// A value of either group, in any version.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AnyValue {
@@ -69,7 +69,7 @@ struct AnyValue {
     metric: Option<AnyMetric>,
     metric_labels: Option<BTreeMap<String, String>>,
     timestamp: Option<String>,
-    /// The name of the next key in `v1beta1`.
+    /// The name of `windowSeconds` in `v1beta1`.
     window: Option<i64>,
     window_seconds: Option<i64>,
     value: Quantity,
@@ -91,7 +91,7 @@ struct AnyReference {
     api_version: String,
 }
 
-/// A quantity as text, or as a number, which Kubernetes reads as well.
+/// A quantity as text or as a number; Kubernetes accepts both.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Quantity {
@@ -99,10 +99,10 @@ enum Quantity {
     Number(serde_json::Number),
 }
 
-/// Reads an answer.
+/// Reads a response.
 ///
 /// # Errors
-/// What is wrong with it, with foreign text in it.
+/// The reason why it is invalid, which may contain foreign text.
 pub fn read(body: &[u8]) -> Result<Received, String> {
     let object: AnyObject = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let group = object.api_version.split('/').next().unwrap_or_default();
@@ -113,7 +113,7 @@ pub fn read(body: &[u8]) -> Result<Received, String> {
             Ok(Received::Custom(name, values))
         }
         ("ExternalMetricValueList", EXTERNAL_METRICS) => {
-            // Clients send these names in lower case.
+            // Names are compared as clients send them, in lower case.
             let name = object.metric(str::eq_ignore_ascii_case)?;
             let values = object.values().map(AnyValue::external).collect::<Result<_, _>>()?;
             Ok(Received::External(name, values))
@@ -140,7 +140,7 @@ impl Received {
 }
 
 impl AnyObject {
-    /// The name of the metric, which all items have.
+    /// The name of the metric, which must be the same in all items.
     fn metric(&self, is_same: impl Fn(&str, &str) -> bool) -> Result<Option<String>, String> {
         let mut names = self.items.iter().flatten().filter_map(AnyValue::name);
         let Some(first) = names.next() else { return Ok(None) };
@@ -186,7 +186,7 @@ impl AnyValue {
             Quantity::Number(number) => Decimal::parse(&number.to_string()),
         };
         let value = value.map_err(|error| error.to_string())?.milli();
-        // That is where numbers end up that are larger.
+        // Larger numbers are read as these limits.
         if matches!(value, Milli(i64::MAX | i64::MIN)) {
             return Err("expected a value within ±9223372036854775.807, found one beyond".to_owned());
         }
@@ -195,7 +195,7 @@ impl AnyValue {
 }
 
 impl ReceivedStatus {
-    /// The Status to pass on, with the code of the response.
+    /// The Status for the client, with the code of the response.
     pub(crate) fn pass_on(&self, code: u16) -> Status {
         Status::received(code, self.reason.clone(), self.message.clone(), self.details.clone())
     }
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_makes_no_sense() {
+    fn rejects_invalid_responses() {
         let custom = |item: &str| list("custom.metrics.k8s.io/v1beta2", "MetricValueList", &format!("[{item}]"));
         for item in [
             r#"{"describedObject":{"name":"a"},"timestamp":"2026-08-18T02:35:04Z"}"#,

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-/// A version of built-in resources, which Kubernetes numbers in the order of changes. Comparing them is part of the API since
-/// Kubernetes 1.35, and kube-apiserver has always done so itself.
+/// The version of a built-in resource, a number that grows with each change. Comparing versions is part of the API
+/// since Kubernetes 1.35; kube-apiserver itself has always done so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResourceVersion(u64);
 
 impl ResourceVersion {
-    /// The version as Kubernetes writes it; `None` for 0, which means any, and for a text that is no number.
+    /// Parses a version; `None` for 0, which means any version, and for text that is not a number.
     pub fn parse(text: &str) -> Option<Self> {
         let is_canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse().ok().filter(|_| is_canonical).map(Self)
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn are_numbers() {
+    fn parses_numbers_only() {
         for (text, expected) in [
             ("7", Some("7")),
             ("18446744073709551615", Some("18446744073709551615")),

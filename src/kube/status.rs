@@ -91,7 +91,7 @@ pub(crate) struct Details {
     /// The resource.
     #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub kind: String,
-    /// The rest is only in what another server said.
+    /// The other fields occur only in Statuses of other servers.
     #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "or_default")]
     pub uid: String,
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
@@ -100,7 +100,7 @@ pub(crate) struct Details {
     pub retry_after_seconds: i32,
 }
 
-/// One of several things that are wrong.
+/// One of several causes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Cause {
@@ -162,22 +162,22 @@ impl Message for Cause {
 }
 
 impl Status {
-    /// A failure for `reason`. The message is truncated to `max` bytes, at a character boundary, and ends with `…`
-    /// then.
+    /// A failure for `reason`. A message longer than `max` bytes is truncated at a character boundary and ends with
+    /// `…`.
     pub(crate) fn failure(reason: Reason, message: &str, max: usize) -> Self {
         Self {
             kind: "Status",
             api_version: "v1",
             metadata: Empty {},
             status: "Failure",
-            message: cut(message, max),
+            message: truncated(message, max),
             reason: reason.as_str().into(),
             details: None,
             code: reason.code(),
         }
     }
 
-    /// A failure as another server has it.
+    /// A failure that another server reported.
     pub(crate) fn received(code: u16, reason: String, message: String, details: Option<Details>) -> Self {
         Self {
             kind: "Status",
@@ -209,7 +209,7 @@ impl Status {
     }
 }
 
-fn cut(message: &str, max: usize) -> String {
+fn truncated(message: &str, max: usize) -> String {
     const MARK: &str = "…";
     if message.len() <= max {
         return message.to_owned();
@@ -246,11 +246,11 @@ mod tests {
     }
 
     #[test]
-    fn cuts_long_messages_at_a_character() {
-        for (message, max, cut) in
+    fn truncates_long_messages_at_a_character() {
+        for (message, max, truncated) in
             [("short", 5, "short"), ("longer", 5, "lo…"), ("aéé", 4, "a…"), ("éé", 3, "…"), ("abc", 0, "…")]
         {
-            assert_eq!(Status::failure(Reason::NotFound, message, max).message, cut);
+            assert_eq!(Status::failure(Reason::NotFound, message, max).message, truncated);
         }
     }
 }

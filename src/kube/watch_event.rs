@@ -15,7 +15,7 @@ pub enum WatchEvent {
     Deleted(String, ResourceVersion),
     /// All changes up to this version have been sent.
     Bookmark(ResourceVersion),
-    /// The watch ends with a Status that has this code; 410: its version is too old.
+    /// The watch ends with a Status of this code; 410 means that its version is too old.
     Error(u16),
 }
 
@@ -27,7 +27,7 @@ struct EventType<'a> {
 }
 
 #[derive(Deserialize)]
-struct Holding<T> {
+struct WithObject<T> {
     object: T,
 }
 
@@ -41,13 +41,13 @@ impl WatchEvent {
     /// Reads a line.
     ///
     /// # Errors
-    /// What is wrong with it, with text of the line as it is: it must be escaped and cut.
+    /// The reason why it is invalid, with unescaped text of the line: it must be escaped and truncated.
     pub fn parse(line: &[u8]) -> Result<Self, String> {
         let EventType { r#type } = read(line)?;
-        let named = || -> Result<Named, String> { holding(line) };
+        let named = || -> Result<Named, String> { object_of(line) };
         match &*r#type {
             "ADDED" | "MODIFIED" => {
-                let pod: Box<PodObject> = holding(line)?;
+                let pod: Box<PodObject> = object_of(line)?;
                 let version = version(&pod.metadata.resource_version)?;
                 match pod.metadata.name.is_empty() {
                     true => Err("expected a pod with a name".to_owned()),
@@ -58,7 +58,7 @@ impl WatchEvent {
                 named().and_then(|of| Ok(Self::Deleted(of.metadata.name, version(&of.metadata.resource_version)?)))
             }
             "BOOKMARK" => Ok(Self::Bookmark(version(&named()?.metadata.resource_version)?)),
-            "ERROR" => holding(line).map(|FailureCode { code }| Self::Error(code)),
+            "ERROR" => object_of(line).map(|FailureCode { code }| Self::Error(code)),
             other => {
                 Err(format!("expected an event of type ADDED, MODIFIED, DELETED, BOOKMARK or ERROR, found {other}"))
             }
@@ -70,8 +70,8 @@ fn read<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| error.to_string())
 }
 
-fn holding<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
-    read::<Holding<T>>(line).map(|holding| holding.object)
+fn object_of<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
+    read::<WithObject<T>>(line).map(|event| event.object)
 }
 
 fn version(text: &str) -> Result<ResourceVersion, String> {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_lines() {
+    fn rejects_other_lines() {
         for line in [
             "",
             "{}",

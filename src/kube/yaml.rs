@@ -132,8 +132,8 @@ fn order(left: &str, right: &str) -> Ordering {
     let (common, left) = left.split_at(at);
     let right = right.get(at..).unwrap_or_default();
     // A zero within a number is one of its digits.
-    let goes_on = common.chars().rev().take_while(char::is_ascii_digit).any(|digit| digit != '0');
-    let begun = i64::from((l == '0' || r == '0') && goes_on);
+    let is_in_number = common.chars().rev().take_while(char::is_ascii_digit).any(|digit| digit != '0');
+    let begun = i64::from((l == '0' || r == '0') && is_in_number);
     let number = |text: &str| {
         let digits = text.bytes().take_while(u8::is_ascii_digit);
         digits.fold((begun, 0_usize), |(number, length), digit| {

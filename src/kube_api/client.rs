@@ -1,4 +1,4 @@
-//! Calls to the Kubernetes API, over connections that are kept open, within the caller's time.
+//! Calls to the Kubernetes API over persistent connections, each within its caller's deadline.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -17,29 +17,29 @@ use crate::http::error::{FetchError, printable};
 use crate::kube::review::{self, SubjectAccessReviewSpec, SubjectAccessReviewStatus, TokenReviewStatus};
 use crate::telemetry::counters::{Calls, Counters};
 
-/// The first pause before a call is tried again; each one after it is twice as long.
+/// The pause before the first retry; it doubles with each retry.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
-/// The media type of most answers.
+/// The media type of most responses.
 const JSON: &str = "application/json";
 
-/// The media type of a change that is written as what is to be different (RFC 7396).
+/// The media type of a merge patch (RFC 7396).
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// The most bytes of a refusal that are read for the log.
-const REFUSAL: u64 = 256;
+/// The maximum number of bytes of an error response that are read for the log.
+const MAX_REFUSAL: u64 = 256;
 
-/// Makes calls.
+/// A client of the Kubernetes API.
 #[derive(Debug)]
 pub struct Client {
     session: Session,
     limits: Limits,
     counters: Arc<Counters>,
-    /// The `Date` of the last answer, Unix; 0 if there was none.
+    /// The `Date` of the last response in Unix seconds; 0 if there was none.
     server_time: AtomicI64,
 }
 
-/// Reads the body of an answer; called again for each try. Not generic, so that a call is compiled once for all kinds of answers.
+/// Reads the body of a response; called again for each retry. It is not generic, so that a call is compiled only once.
 type ReadAnswer<'r> = &'r mut dyn FnMut(&mut dyn Read) -> Result<(), String>;
 
 struct Call<'a> {
@@ -47,19 +47,19 @@ struct Call<'a> {
     path: &'a str,
     accept: &'a str,
     body: RequestBody<'a>,
-    /// The most bytes of an answer, and the most time for one.
+    /// The maximum size of a response, and the maximum time of one attempt.
     most: u64,
     longest: Duration,
     counted: Option<&'a Calls>,
 }
 
 impl Client {
-    /// For this API server; makes no call yet.
+    /// A client of this API server. It makes no call yet.
     pub fn new(target: Target, limits: &Limits, counters: Arc<Counters>) -> Self {
         Self { session: Session::new(target, limits), limits: limits.clone(), counters, server_time: AtomicI64::new(0) }
     }
 
-    /// Makes sure that there are credentials, for which a program may have to run.
+    /// Ensures that there are credentials, which may run a credential plugin.
     ///
     /// # Errors
     /// Why there are none.
@@ -67,7 +67,7 @@ impl Client {
         self.session.logged_in().map(drop)
     }
 
-    /// What is counted.
+    /// The counters of calls.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -77,7 +77,7 @@ impl Client {
         self.session.server()
     }
 
-    /// The server's clock at its last answer, in Unix seconds, if that told it.
+    /// The server's time in its last response, in Unix seconds, if it was sent.
     pub(crate) fn server_time(&self) -> Option<i64> {
         Some(self.server_time.load(Ordering::Relaxed)).filter(|time| *time != 0)
     }
@@ -85,7 +85,7 @@ impl Client {
     /// Reviews a bearer token.
     ///
     /// # Errors
-    /// If there is no answer by the deadline.
+    /// If there is no response by the deadline.
     pub fn token_review(&self, token: &str, deadline: Instant) -> Result<TokenReviewStatus, CallError> {
         let path = "/apis/authentication.k8s.io/v1/tokenreviews";
         let body = review::token_review(token);
@@ -93,10 +93,10 @@ impl Client {
         self.status(&self.post("TokenReview", path, &body, counted), deadline)
     }
 
-    /// Reviews whether a user may do something.
+    /// Reviews whether a user is allowed to make a request.
     ///
     /// # Errors
-    /// If there is no answer by the deadline.
+    /// If there is no response by the deadline.
     pub fn access_review(
         &self,
         spec: &SubjectAccessReviewSpec,
@@ -108,12 +108,12 @@ impl Client {
         self.status(&self.post("SubjectAccessReview", path, &body, counted), deadline)
     }
 
-    /// The error of a caller that waited for the same call of another one.
+    /// The error of a caller that waited too long for another caller's identical call.
     pub fn too_slow(&self, call: &'static str) -> CallError {
         self.error(call, CallFailure::Timeout)
     }
 
-    /// The answer to a GET.
+    /// The response body of a GET.
     pub(super) fn get(&self, name: &'static str, path: &str, deadline: Instant) -> Result<Vec<u8>, CallError> {
         let (most, longest) = (self.limits.page.json as u64, self.limits.review.timeout);
         let call = Call { name, path, accept: JSON, body: RequestBody::None, most, longest, counted: None };
@@ -123,10 +123,10 @@ impl Client {
         })
     }
 
-    /// The code and body of the answer to a GET, whichever they are, for a person's command.
+    /// The status code and body of a GET, for commands.
     ///
     /// # Errors
-    /// If there is no answer in time.
+    /// If there is no response in time.
     pub(crate) fn look(&self, path: &str) -> Result<(u16, Vec<u8>), CallError> {
         let fail = |failure| self.error("GET", failure);
         let logged_in = self.session.logged_in().map_err(|why| fail(CallFailure::Login(why)))?;
@@ -145,8 +145,8 @@ impl Client {
         answer.map_err(fail)
     }
 
-    /// Changes an object by a merge patch. A try whose answer is lost is repeated, so the patch must bear the same twice, or
-    /// name the version that it is for.
+    /// Changes an object by a merge patch. An attempt whose response is lost is repeated, so the patch must be
+    /// idempotent or name the version that it changes.
     pub(super) fn patch(
         &self,
         name: &'static str,
@@ -162,7 +162,7 @@ impl Client {
         })
     }
 
-    /// Lists objects; `read` is called again for each try, and each takes `longest` at most.
+    /// Lists objects. `read` is called for each attempt; each attempt takes at most `longest`.
     pub(super) fn list<T>(
         &self,
         path: &str,
@@ -176,7 +176,7 @@ impl Client {
         self.call(&call, deadline, &read)
     }
 
-    /// Reads a stream of events, for so long and so many bytes at most. It is not tried again.
+    /// Reads a stream of events with limits on time and bytes, without retries.
     pub(super) fn watch(
         &self,
         path: &str,
@@ -193,7 +193,7 @@ impl Client {
         Call { name, path, accept: JSON, body: RequestBody::Bytes(JSON, body), most, longest, counted }
     }
 
-    /// The error for an answer of another shape.
+    /// The error for a response of another form.
     pub(super) fn unexpected(&self, name: &'static str, why: &impl ToString) -> CallError {
         self.error(name, CallFailure::Answer(printable(why)))
     }
@@ -206,7 +206,7 @@ impl Client {
         })
     }
 
-    /// Calls until there is an answer, or no time is left.
+    /// Retries until there is a response or the deadline has passed.
     fn call<T>(
         &self,
         call: &Call<'_>,
@@ -224,7 +224,7 @@ impl Client {
         loop {
             let error = match self.once(call, deadline, read) {
                 Ok(()) => return Ok(()),
-                // The last try has little time: its timeout says less than what failed before it.
+                // The last attempt had little time, so the previous error says more than its timeout.
                 Err(error) if error.is_timeout() => cause.take().unwrap_or(error),
                 Err(error) => error,
             };
@@ -281,7 +281,7 @@ impl Client {
             match response.status() {
                 200 | 201 => {
                     let body = response.body()?;
-                    // One byte more than may be tells a body that is too long.
+                    // One extra byte shows that a body is too long.
                     let mut limited = body.take(call.most + 1);
                     let read = read(&mut limited);
                     match limited.limit() {
@@ -290,7 +290,7 @@ impl Client {
                     }
                 }
                 code => {
-                    let text = response.prefix(REFUSAL);
+                    let text = response.prefix(MAX_REFUSAL);
                     Err(CallFailure::Code(code, printable(&String::from_utf8_lossy(&text))))
                 }
             }

@@ -1,4 +1,4 @@
-//! Where the pods of a Service are.
+//! The addresses of a Service's pods.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -9,10 +9,10 @@ use super::objects::{Listing, Selection, list};
 use crate::config::limits::Limits;
 use crate::kube::endpoint_slice::EndpointSlice;
 
-/// The addresses of the pods of a Service that serve.
+/// The addresses of the serving pods of a Service.
 ///
 /// # Errors
-/// If there is no answer by the deadline, or one that makes no sense.
+/// If there is no valid response by the deadline.
 pub(crate) fn serving(
     client: &Client,
     namespace: &str,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::http::error::{Fault, FetchError};
 
-/// A call that failed. `Display` is fit for a `Status.message`: no bytes from the other side.
+/// A failed call. `Display` is suitable for a `Status.message`: it contains no bytes of the response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallError {
     /// `TokenReview`
@@ -21,20 +21,20 @@ pub struct CallError {
 pub enum CallFailure {
     /// The exchange failed.
     Exchange(FetchError),
-    /// There are no credentials; in words.
+    /// There are no credentials; with the reason.
     Login(String),
-    /// There was no time for it.
+    /// The deadline passed before the call.
     Timeout,
-    /// Another status than 200 and 201, and the start of the body.
+    /// A status code other than 200 and 201, and the start of the body.
     Code(u16, String),
-    /// An answer of another shape; in words.
+    /// The response has another form; with a description.
     Answer(String),
-    /// More objects than are taken; in words.
+    /// There are more objects than the limit; with a description.
     TooMany(String),
 }
 
 impl CallError {
-    /// With details for the log: foreign bytes, escaped and cut. They may change from one failure to the next.
+    /// The details for the log, with untrusted bytes escaped and truncated. They may differ between failures.
     pub fn detail(&self) -> String {
         let detail = match &self.failure {
             CallFailure::Exchange(FetchError::Credential(error)) => Some(error.to_string()),
@@ -49,22 +49,22 @@ impl CallError {
         }
     }
 
-    /// Whether time ran out.
+    /// Whether the deadline passed.
     pub fn is_timeout(&self) -> bool {
         matches!(self.failure, CallFailure::Timeout | CallFailure::Exchange(FetchError::Timeout(_)))
     }
 
-    /// Whether the API server has an earlier state than the one that was asked for.
+    /// Whether the API server's state is earlier than the requested version.
     pub fn is_version_too_large(&self) -> bool {
         matches!(&self.failure, CallFailure::Code(504, detail) if detail.contains("Too large resource version"))
     }
 
-    /// Whether there are more objects, or more bytes of them, than are taken.
+    /// Whether the objects exceed the limit on their number or on their bytes.
     pub(crate) fn is_too_large(&self) -> bool {
         matches!(self.failure, CallFailure::TooMany(_) | CallFailure::Exchange(FetchError::BodyTooLarge(_)))
     }
 
-    /// Whether another try would fail in the same way.
+    /// Whether a retry would fail in the same way.
     pub(super) fn is_final(&self) -> bool {
         match &self.failure {
             CallFailure::Exchange(FetchError::LookupsBusy) => false,
@@ -88,7 +88,7 @@ impl fmt::Display for CallError {
         write!(f, "{call} to {to}: ")?;
         match failure {
             CallFailure::Exchange(FetchError::Credential(_)) => f.write_str("Metriclet's credentials cannot be used"),
-            // The same whether the call was made or another caller's was waited for.
+            // The same text whether this caller or another one made the call.
             CallFailure::Exchange(FetchError::Timeout(_)) | CallFailure::Timeout => f.write_str("timeout"),
             CallFailure::Exchange(error) => error.fmt(f),
             CallFailure::Code(401, _) => f.write_str("answered 401: Metriclet's credentials were rejected"),

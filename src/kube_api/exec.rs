@@ -1,5 +1,5 @@
-//! Runs the program that a kubeconfig names for credentials, as those of clouds do (client.authentication.k8s.io). A
-//! person's command does that, a server never.
+//! Runs the credential plugin of a kubeconfig (client.authentication.k8s.io), such as those of cloud providers. Only
+//! commands of a user do this, never a server.
 
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
@@ -18,33 +18,33 @@ use crate::http::credentials::{Credentials, Material};
 use crate::kube::meta::Time;
 use crate::parse::escape::Escaped;
 
-/// How often an ending program is looked at.
-const MOMENT: Duration = Duration::from_millis(5);
+/// The interval at which the plugin's exit is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A program, and what it is told.
+/// A credential plugin with its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exec {
-    /// A path, or a name that the system looks for.
+    /// A path, or a name to look up in `PATH`.
     pub command: PathBuf,
     pub args: Vec<String>,
-    /// Added to our own environment.
+    /// Variables to add to Metriclet's environment.
     pub env: Vec<(String, String)>,
     pub version: ExecVersion,
     pub interactive: Interactive,
-    /// Where to get the program.
+    /// How to install the plugin.
     pub hint: Option<String>,
-    /// Whether it is told of the cluster.
+    /// Whether the plugin receives the cluster's address and authorities.
     pub provides_cluster: bool,
 }
 
-/// The version of what it is told and prints.
+/// The API version of the plugin's input and output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExecVersion {
     V1,
     V1Beta1,
 }
 
-/// Whether it may ask a person.
+/// Whether the plugin may prompt the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interactive {
     Never,
@@ -52,19 +52,19 @@ pub enum Interactive {
     Always,
 }
 
-/// What it is told of the cluster.
+/// The cluster's data for the plugin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cluster<'a> {
     pub(super) server: &'a str,
     pub(super) credentials: &'a Credentials,
 }
 
-/// What it printed.
+/// The plugin's output.
 #[derive(Debug)]
 pub(super) struct Issued {
     pub(super) bearer: Option<Material>,
     pub(super) certificate: Option<(Material, Material)>,
-    /// Until the server refuses them, without.
+    /// The expiry; `None` if they are valid until the server rejects them.
     pub(super) expires: Option<SystemTime>,
 }
 
@@ -86,7 +86,7 @@ struct Status {
 }
 
 impl ExecVersion {
-    /// As files have it.
+    /// The version in files.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::V1 => "client.authentication.k8s.io/v1",
@@ -96,11 +96,11 @@ impl ExecVersion {
 }
 
 impl Exec {
-    /// Runs it to its end.
+    /// Runs the plugin until it exits.
     ///
     /// # Errors
-    /// Why there are no credentials, without a word that the program printed: that may be one. Its own messages go to our
-    /// stderr.
+    /// Why there are no credentials, without any output of the plugin, which may contain some. The plugin's own
+    /// messages go to our stderr.
     pub(super) fn run(&self, cluster: Cluster<'_>, limits: &ExecLimits) -> Result<Issued, String> {
         let output = self.output(cluster, limits)?;
         parse(&output, self.version).map_err(|why| format!("exec: {} {why}", self.name()))
@@ -114,7 +114,7 @@ impl Exec {
         let name = self.name();
         let is_interactive = io::stdin().is_terminal() && self.interactive != Interactive::Never;
         if self.interactive == Interactive::Always && !is_interactive {
-            return Err(format!("exec: {name} asks questions (interactiveMode: Always), and stdin is no terminal"));
+            return Err(format!("exec: {name} asks questions (interactiveMode: Always), and stdin is not a terminal"));
         }
         let mut command = Command::new(&self.command);
         command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
@@ -156,7 +156,7 @@ impl Exec {
     }
 }
 
-/// What a program prints until it ends well.
+/// The output of a plugin that exits successfully.
 fn receive(child: &mut Child, limits: &ExecLimits) -> Result<Vec<u8>, String> {
     let until = Instant::now() + limits.timeout;
     let slow = || format!("took more than {} s", limits.timeout.as_secs());
@@ -166,7 +166,7 @@ fn receive(child: &mut Child, limits: &ExecLimits) -> Result<Vec<u8>, String> {
         let read = move || {
             let mut bytes = Vec::new();
             let read = stdout.take(most + 1).read_to_end(&mut bytes);
-            // The caller has given up if it took too long.
+            // If it took too long, the receiver is gone.
             let _ = printed.send(read.map(|_| bytes));
         };
         thread::Builder::new().name("exec".to_owned()).spawn(read).map_err(|why| why.to_string())?;
@@ -180,16 +180,16 @@ fn receive(child: &mut Child, limits: &ExecLimits) -> Result<Vec<u8>, String> {
             Some(status) if status.success() => return Ok(output),
             Some(status) => return Err(format!("failed: {status}")),
             None if Instant::now() >= until => return Err(slow()),
-            None => thread::sleep(MOMENT),
+            None => thread::sleep(POLL_INTERVAL),
         }
     }
 }
 
 fn parse(output: &[u8], version: ExecVersion) -> Result<Issued, &'static str> {
     let ExecCredential { api_version, kind, status } =
-        serde_json::from_slice(output).map_err(|_| "printed something that is no ExecCredential")?;
+        serde_json::from_slice(output).map_err(|_| "printed output that is not an ExecCredential")?;
     if kind != "ExecCredential" || api_version != version.name() {
-        return Err("printed something of another kind or version than the kubeconfig names");
+        return Err("printed another kind or version than the kubeconfig specifies");
     }
     let status = status.ok_or("printed no status")?;
     let inline = |key, text: String| Material::Inline(key, text.into_bytes());
@@ -206,13 +206,13 @@ fn parse(output: &[u8], version: ExecVersion) -> Result<Issued, &'static str> {
         return Err("printed neither a token nor a certificate");
     }
     let expires = match filled(status.expiration_timestamp) {
-        Some(text) => Some(time(&text).ok_or("printed an expirationTimestamp that is not one of RFC 3339")?),
+        Some(text) => Some(time(&text).ok_or("printed an expirationTimestamp that is not in RFC 3339")?),
         None => None,
     };
     Ok(Issued { bearer, certificate, expires })
 }
 
-/// A time of RFC 3339 since 1970.
+/// Parses a time of RFC 3339 from 1970 on.
 fn time(text: &str) -> Option<SystemTime> {
     let Time(seconds) = Time::parse(text)?;
     Some(UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?))
@@ -243,16 +243,16 @@ mod tests {
             (r#""status":{"token":""}"#, Err("printed neither a token nor a certificate")),
             (
                 r#""status":{"token":"t","expirationTimestamp":"soon"}"#,
-                Err("printed an expirationTimestamp that is not one of RFC 3339"),
+                Err("printed an expirationTimestamp that is not in RFC 3339"),
             ),
             (r#""spec":{}"#, Err("printed no status")),
         ] {
             assert_eq!(parse(&format!("{{{version},{text}}}")), expected, "{text}");
         }
         let other = version.replace("/v1", "/v1beta1");
-        let wrong = Err("printed something of another kind or version than the kubeconfig names");
+        let wrong = Err("printed another kind or version than the kubeconfig specifies");
         assert_eq!(parse(&format!("{{{other}}}")), wrong);
-        assert_eq!(parse("Log in first"), Err("printed something that is no ExecCredential"));
+        assert_eq!(parse("Log in first"), Err("printed output that is not an ExecCredential"));
     }
 
     #[test]

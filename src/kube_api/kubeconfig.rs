@@ -1,5 +1,5 @@
-//! Reads the current context of a kubeconfig. Features that are not for the caller, such as running a program for credentials
-//! in a server, are errors that name them.
+//! Reads the current context of a kubeconfig. A feature that the caller does not allow, such as a credential plugin in
+//! a server, is an error that names the feature.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -15,24 +15,24 @@ use crate::parse::certificate_name::CertificateName;
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::{self, Node, YamlValue};
 
-/// Who reads a kubeconfig.
+/// The purpose for which a kubeconfig is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// A server, or a command in a pod.
     Server,
-    /// A person's command: it may run a program for credentials, and talk to `kubectl proxy` on this machine.
-    Person,
+    /// A command of a user: it may run a credential plugin, and connect to `kubectl proxy` on this machine.
+    Command,
 }
 
-/// Reads a kubeconfig. Relative paths in it begin at `directory`.
+/// Reads a kubeconfig. Relative paths in it start at `directory`.
 ///
 /// # Errors
-/// What is wrong or cannot be used, in words that hold no secret.
+/// The invalid or unsupported part, without secrets.
 pub fn parse(text: &str, directory: &Path, limits: &Limits) -> Result<Target, String> {
     parse_context(text, directory, None, Reading::Server, limits)
 }
 
-/// The same of another context than the current one.
+/// Reads another context than the current one.
 ///
 /// # Errors
 /// As for [`parse`].
@@ -53,7 +53,7 @@ pub(crate) fn parse_context(
         None => None,
     };
     let server = required(cluster, "server")?.trim_end_matches('/');
-    let is_plain = server.starts_with("http://") && by == Reading::Person;
+    let is_plain = server.starts_with("http://") && by == Reading::Command;
     if !is_plain && !server.starts_with("https://") {
         return Err(format!("server: expected an https:// URL, found {}", Escaped::new(server)));
     }
@@ -85,7 +85,7 @@ pub(crate) fn parse_context(
     Ok(target)
 }
 
-/// The program that makes credentials. A path with a slash begins at `directory`, as in kubectl.
+/// The credential plugin. A command with a slash is relative to `directory`, as in kubectl.
 fn exec(user: &Node, cluster: &Node, directory: &Path, by: Reading) -> Result<Option<Exec>, String> {
     let Some(exec) = member(user, "exec") else { return Ok(None) };
     if by == Reading::Server {
@@ -129,8 +129,8 @@ fn exec(user: &Node, cluster: &Node, directory: &Path, by: Reading) -> Result<Op
 
 fn credentials(user: &Node, reader: &Reader<'_>) -> Result<Credentials, String> {
     for (key, why) in [
-        ("auth-provider", "it is not supported any more by Kubernetes either; give it a token or a client certificate"),
-        ("username", "Kubernetes takes no passwords any more; give it a token or a client certificate"),
+        ("auth-provider", "Kubernetes no longer supports it; use a token or a client certificate"),
+        ("username", "Kubernetes no longer accepts passwords; use a token or a client certificate"),
         ("as", "impersonation is not supported"),
     ] {
         if member(user, key).is_some() {
@@ -138,7 +138,7 @@ fn credentials(user: &Node, reader: &Reader<'_>) -> Result<Credentials, String> 
         }
     }
     let bearer = match (text_of(user, "token"), text_of(user, "tokenFile")) {
-        // As in kubectl, the file wins.
+        // As in kubectl, the file takes precedence.
         (_, Some(path)) => Some(Material::File(reader.directory.join(path))),
         (Some(token), None) => Some(Material::Inline("token", token.as_bytes().to_vec())),
         (None, None) => None,
@@ -148,8 +148,8 @@ fn credentials(user: &Node, reader: &Reader<'_>) -> Result<Credentials, String> 
     let certificate = match (certificate, key) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
-        (Some(_), None) => return Err("client-certificate needs client-key beside it".to_owned()),
-        (None, Some(_)) => return Err("client-key needs client-certificate beside it".to_owned()),
+        (Some(_), None) => return Err("client-certificate requires client-key".to_owned()),
+        (None, Some(_)) => return Err("client-key requires client-certificate".to_owned()),
     };
     Ok(Credentials { bearer, certificate, ..Credentials::default() })
 }
@@ -159,7 +159,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Data in base64 under one key, or else the name of a file under the other.
+    /// Base64 data under one key, or a file name under another.
     fn material(&self, node: &Node, data: &'static str, file: &str) -> Result<Option<Material>, String> {
         match (text_of(node, data), text_of(node, file)) {
             (Some(text), _) => {
@@ -174,7 +174,7 @@ impl Reader<'_> {
     }
 }
 
-/// What a key holds; nothing where it is absent or null.
+/// The value of a key; `None` if it is absent or null.
 fn member<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     match &node.value {
         YamlValue::Mapping(pairs) => {
@@ -184,7 +184,7 @@ fn member<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     }
 }
 
-/// Text that is not empty.
+/// Non-empty text.
 fn text_of<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
     member(node, key).and_then(Node::text).filter(|text| !text.is_empty())
 }
@@ -193,7 +193,7 @@ fn required<'n>(node: &'n Node, key: &str) -> Result<&'n str, String> {
     text_of(node, key).ok_or_else(|| format!("line {}: expected {key}, found none", node.span.line))
 }
 
-/// The entry of this name in a list of named entries.
+/// The entry with this name in a list.
 fn named<'n>(root: &'n Node, list: &str, kind: &str, name: &str) -> Result<&'n Node, String> {
     let entries = match member(root, list).map(|node| &node.value) {
         Some(YamlValue::Sequence(entries)) => entries.as_slice(),
@@ -257,15 +257,15 @@ mod tests {
         }
     }
 
-    /// What a person's command takes beside.
+    /// Features that only commands of a user may use.
     #[test]
-    fn reads_what_is_for_people() {
+    fn allows_commands_more_than_servers() {
         let parsed = |server: &str, exec: &str| {
             let text = format!(
                 "current-context: c\ncontexts:\n- {{name: c, context: {{cluster: k, user: u}}}}\nclusters:\n- {{name: k, cluster: {{server: '{server}'}}}}\n\
                  users:\n- name: u\n  user: {{{exec}}}\n"
             );
-            parse_context(&text, Path::new("/home/.kube"), None, Reading::Person, &Limits::default())
+            parse_context(&text, Path::new("/home/.kube"), None, Reading::Command, &Limits::default())
         };
         let v1beta1 = "apiVersion: client.authentication.k8s.io/v1beta1";
         let exec = |command: &str| Exec {
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_a_server_must_not_do() {
+    fn rejects_features_not_allowed_in_a_server() {
         let good = "{server: 'https://k:6443'}";
         for (cluster, user, why) in [
             ("{server: 'http://k:80'}", "{}", r#"server: expected an https:// URL, found "http://k:80""#),
@@ -335,12 +335,12 @@ mod tests {
                 "{}",
                 r#"tls-server-name: expected a DNS name or an address, found "spiffe://a/b""#,
             ),
-            (good, "{client-key: k}", "client-key needs client-certificate beside it"),
+            (good, "{client-key: k}", "client-key requires client-certificate"),
             (good, "{client-certificate-data: '!'}", "client-certificate-data: expected base64, found something else"),
             (
                 good,
                 "{username: admin, password: secret}",
-                "username: Kubernetes takes no passwords any more; give it a token or a client certificate",
+                "username: Kubernetes no longer accepts passwords; use a token or a client certificate",
             ),
         ] {
             assert_eq!(parsed(cluster, user), Err(why.to_owned()), "{cluster} {user}");

@@ -1,11 +1,13 @@
-//! The Kubernetes API as Metriclet uses it: reviews of tokens and of access, lists of objects, published authorities.
+//! Metriclet's use of the Kubernetes API: reviews of tokens and access, lists of objects, watches of pods, published
+//! authorities.
 //!
-//! [`kubeconfig`] and [`target`] tell its address and the credentials for it, which `exec` may have to fetch for a `session`;
-//! [`client`] makes the calls; [`trust`]
-//! reads the one ConfigMap that every aggregated API server follows; [`stored`] reads and changes single objects.
+//! [`kubeconfig`] and [`target`] contain its address and the credentials, which `exec` may fetch for a `session`;
+//! [`client`] makes the calls; [`trust`] reads the ConfigMap that every aggregated API server follows; [`stored`] reads
+//! and changes single objects.
 //!
-//! [`pod_watches`] knows the pods of the namespaces in use: of each, `pod_watcher` is the thread that follows them within a
-//! `watch_budget`, `pod_watch` what it knows and for how long that counts, and [`pod_selections`] what requests have selected.
+//! [`pod_watches`] keeps the pods of the namespaces in use. For each namespace, `pod_watcher` is the thread that
+//! follows the pods within a `watch_budget`, `pod_watch` is the state and how long it is valid, and [`pod_selections`]
+//! caches the pods of selectors.
 
 pub(crate) mod client;
 pub(crate) mod endpoints;

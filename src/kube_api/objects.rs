@@ -12,7 +12,7 @@ use super::client::Client;
 use super::error::{CallError, CallFailure};
 use crate::config::limits::{Limits, WatchLimits};
 use crate::config::model::ObjectKind;
-use crate::kube::object_list::{ListHead, ObjectList, TakeObject};
+use crate::kube::object_list::{ListHead, ObjectList, OnObject};
 use crate::kube::pod::Pod;
 use crate::kube::pod_list::PodList;
 use crate::kube::pod_object::{Named, PodObject};
@@ -20,33 +20,33 @@ use crate::kube::pod_pool::PodPool;
 use crate::kube::resource_version::ResourceVersion;
 use crate::parse::percent::Encoded;
 
-/// Objects of one page of a list.
+/// The number of objects per page of a list.
 const PAGE: usize = 500;
 
-/// Names alone are wanted.
+/// Requests only the metadata.
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
-/// Which objects.
+/// The objects to list.
 #[derive(Clone, Copy, Debug)]
 pub struct Selection<'a> {
-    /// `None` for kinds in no namespace.
+    /// `None` for cluster-scoped kinds.
     pub namespace: Option<&'a str>,
-    /// Canonical text; empty: all.
+    /// In canonical form; empty selects all.
     pub label_selector: &'a str,
     pub name: Option<&'a str>,
 }
 
-/// Objects as they were listed.
+/// The objects of a list.
 pub(crate) struct Listed<T> {
     pub(crate) items: T,
-    /// The state of the cluster that they are of; `None` if the API server did not give it as a number.
+    /// The version of the cluster's state in the list; `None` if the API server did not return a number.
     pub(crate) version: Option<ResourceVersion>,
 }
 
-/// The pods of a selection, in a state that is not older than `since`.
+/// The pods of a selection, at a version not older than `since`.
 ///
 /// # Errors
-/// If there is no answer by the deadline, or there are more than `limits.objects.count`.
+/// If there is no response by the deadline, or if there are more than `limits.objects.count`.
 pub(crate) fn pods(
     client: &Client,
     selection: Selection<'_>,
@@ -66,10 +66,10 @@ pub(crate) fn pods(
     Ok(Listed { items: items.into_iter().collect(), version })
 }
 
-/// All pods of a namespace, for a watch, in a state that is not older than `since`.
+/// All pods of a namespace, for a watch, at a version not older than `since`.
 ///
 /// # Errors
-/// If there is no answer in time, or there are more than `most`.
+/// If there is no response in time, or if there are more than `most`.
 pub(super) fn all_pods(
     client: &Client,
     namespace: &str,
@@ -84,7 +84,7 @@ pub(super) fn all_pods(
     pooled(client, &listing, selection, pool, Instant::now() + limits.list_timeout)
 }
 
-/// Lists of pods, without their limits.
+/// A listing of pods, without its limits.
 const PODS: Listing<'static> = Listing {
     root: "/api/v1",
     plural: "pods",
@@ -97,10 +97,10 @@ const PODS: Listing<'static> = Listing {
     is_paged: true,
 };
 
-/// The version of the newest state of the pods of a namespace, by a list of one.
+/// The newest version of a namespace's pods, from a list of one pod.
 ///
 /// # Errors
-/// If there is no answer in time.
+/// If there is no response in time.
 pub(super) fn newest_version(
     client: &Client,
     namespace: &str,
@@ -113,7 +113,7 @@ pub(super) fn newest_version(
     Ok(ResourceVersion::parse(&list.metadata.resource_version))
 }
 
-/// Page by page, as an object takes ten times the memory of a pod.
+/// Lists in pages, because an object takes ten times the memory of a pod.
 fn pooled(
     client: &Client,
     listing: &Listing<'_>,
@@ -158,10 +158,10 @@ pub(crate) fn names(
     Ok(Listed { items, version: ResourceVersion::parse(&version) })
 }
 
-/// The HorizontalPodAutoscalers of all namespaces, as `T` reads them.
+/// The HorizontalPodAutoscalers of all namespaces, deserialized as `T`.
 ///
 /// # Errors
-/// If there is no answer by the deadline, or it is longer than `limits.objects.bytes`.
+/// If there is no response by the deadline, or if it exceeds `limits.objects.bytes`.
 pub(crate) fn hpas<T: for<'de> Deserialize<'de>>(
     client: &Client,
     limits: &Limits,
@@ -182,23 +182,23 @@ pub(super) struct Listing<'a> {
     /// `deployments`
     pub(super) plural: &'a str,
     pub(super) accept: &'a str,
-    /// What the answer may be.
+    /// The possible kinds of the response.
     pub(super) kinds: [&'a str; 2],
-    /// The time for one page.
+    /// The maximum time for one page.
     pub(super) longest: Duration,
-    /// How many objects are taken.
+    /// The maximum number of objects.
     pub(super) most: usize,
-    /// The most bytes of one page.
+    /// The maximum size of a page in bytes.
     pub(super) bytes: u64,
-    /// The state that the list must not be older than; `None`: any, from the API server's cache, as lists must cost it little,
-    /// and a moment's delay does not matter.
+    /// The version that the list must not be older than. `None` accepts any version from the API server's cache: such
+    /// lists cost the API server little, and a short delay does not matter.
     pub(super) since: Option<ResourceVersion>,
-    /// Whether it may come page by page. Before Kubernetes 1.34, kube-apiserver takes a page that must not be older than some
-    /// state from etcd, and the whole list from its cache.
+    /// Whether the list is read in pages. Before Kubernetes 1.34, kube-apiserver reads a page with a minimum version
+    /// from etcd, but a complete list from its cache.
     pub(super) is_paged: bool,
 }
 
-/// The path of the first page of a list, or of a further one, which is of the version of the first.
+/// The path of the first or of a further page. Further pages have the version of the first.
 fn path(listing: &Listing<'_>, selection: Selection<'_>, is_first: bool) -> String {
     let mut path = listing.root.to_owned();
     if let Some(namespace) = selection.namespace {
@@ -221,12 +221,12 @@ fn path(listing: &Listing<'_>, selection: Selection<'_>, is_first: bool) -> Stri
     path
 }
 
-/// The error for a selection of more pods than a list may have, which is the same if a watch knows them.
+/// The error for a selection of more pods than the limit; the same text whether a list or a watch finds it.
 pub(crate) fn too_many_pods(client: &Client, selection: Selection<'_>, limits: &Limits) -> CallError {
     too_many(client, PODS.plural, limits.objects.count, selection)
 }
 
-/// The error for a list of more objects than are taken.
+/// The error for a list of more objects than the limit.
 fn too_many(client: &Client, plural: &str, most: usize, selection: Selection<'_>) -> CallError {
     let can_narrow = selection.namespace.is_some() || !selection.label_selector.is_empty();
     let hint = if can_narrow { "; narrow the selector" } else { "" };
@@ -244,14 +244,14 @@ pub(super) fn list<T: for<'de> Deserialize<'de>>(
     pages(client, listing, selection, deadline, &mut keep).map(|(all, _)| all)
 }
 
-/// Reads a page, whose objects `take` takes.
-fn read<T: for<'de> Deserialize<'de>>(body: &mut dyn Read, take: TakeObject<'_, T>) -> Result<ListHead, String> {
+/// Reads a page and passes its objects to `take`.
+fn read<T: for<'de> Deserialize<'de>>(body: &mut dyn Read, take: OnObject<'_, T>) -> Result<ListHead, String> {
     let mut from = serde_json::Deserializer::from_reader(std::io::BufReader::new(body));
     let head = ObjectList(take).deserialize(&mut from);
     head.and_then(|head| from.end().map(|()| head)).map_err(|error| error.to_string())
 }
 
-/// What `keep` keeps of each object, and the version of the list.
+/// Lists all pages; returns the result of `keep` for each object, and the version of the list.
 fn pages<T: for<'de> Deserialize<'de>, U>(
     client: &Client,
     listing: &Listing<'_>,
@@ -270,7 +270,7 @@ fn pages<T: for<'de> Deserialize<'de>, U>(
         }
         let before = all.len();
         let taken = RefCell::new((&mut all, &mut *keep));
-        // Another try begins where this one did.
+        // A retry discards the objects of the failed attempt.
         let read = |body: &mut dyn Read| {
             let (all, keep) = &mut *taken.borrow_mut();
             all.truncate(before);
@@ -285,7 +285,7 @@ fn pages<T: for<'de> Deserialize<'de>, U>(
             return Err(too_many(client, listing.plural, *most, selection));
         }
         let list = match list {
-            // The rest of that list is forgotten already: so it is requested again, once.
+            // The API server no longer has the rest of that list, so the list is requested again, once.
             Err(CallError { failure: CallFailure::Code(410, _), .. }) if !from.is_empty() && again => {
                 again = false;
                 all.clear();

@@ -1,4 +1,5 @@
-//! The selections of pods that are asked for again and again: each is the same list in memory while its pods stay the same.
+//! The pods of selections that are requested repeatedly. While its pods are unchanged, a selection is the same list in
+//! memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,14 +12,14 @@ use crate::kube::pod_list::PodList;
 use crate::kube::pod_store::PodStore;
 use crate::parse::selector::Selector;
 
-/// What a caller gets: the same type as that of a list, which can fail.
+/// The pods of a selection; of the same type as a list, which can fail.
 pub(crate) type SelectedPods = Arc<Result<PodList, CallError>>;
 
 /// Selections, by label selector and name.
 #[derive(Debug, Default)]
 pub(super) struct PodSelections {
     known: HashMap<(String, Option<String>), KnownSelection>,
-    /// Pods in all of them.
+    /// The total number of pods.
     selected: usize,
 }
 
@@ -26,13 +27,13 @@ pub(super) struct PodSelections {
 struct KnownSelection {
     selector: Selector,
     pods: SelectedPods,
-    /// That of the store when it was evaluated.
+    /// The store's number of changes when the selection was evaluated.
     changes: u64,
     used: Instant,
 }
 
 impl PodSelections {
-    /// The pods of a selection; its label selector is parsed by `parse` the first time.
+    /// The pods of a selection. `parse` parses its label selector on first use.
     pub(super) fn pods(
         &mut self,
         store: &PodStore,
@@ -70,9 +71,9 @@ impl PodSelections {
         Some(pods)
     }
 
-    /// Forgets those that were not asked for lately, and sooner those from before the last change, which keep pods that have left
-    /// the store.
-    pub(super) fn forget_unused(&mut self, changes: u64, limits: &WatchLimits, now: Instant) {
+    /// Removes selections that were not requested recently. Those from before the last change are removed sooner,
+    /// because they may keep pods that have left the store.
+    pub(super) fn remove_unused(&mut self, changes: u64, limits: &WatchLimits, now: Instant) {
         self.known.retain(|_, known| {
             let unused = now.saturating_duration_since(known.used);
             unused < if known.changes == changes { limits.linger } else { limits.exchange }
@@ -80,13 +81,13 @@ impl PodSelections {
         self.selected = self.sum();
     }
 
-    /// Forgets all from before the last change.
+    /// Removes all selections from before the last change.
     pub(super) fn forget_outdated(&mut self, changes: u64) {
         self.known.retain(|_, known| known.changes == changes);
         self.selected = self.sum();
     }
 
-    /// Forgets those that were not asked for lately, and, for one more, those that were not asked for longest.
+    /// Removes unused selections and, if there is no room for `more` pods, the least recently used ones.
     fn make_room(&mut self, more: usize, limits: &WatchLimits, now: Instant) {
         if self.known.len() < limits.selections && self.selected + more <= limits.selected {
             return;

@@ -1,4 +1,4 @@
-//! What the watch of a namespace knows of its pods, and for how long that may be served.
+//! The state of a namespace's watch, and how long its pods may be served.
 
 use std::sync::Arc;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,9 +11,9 @@ use crate::kube::pod::Pod;
 use crate::kube::pod_store::PodStore;
 use crate::kube::resource_version::ResourceVersion;
 use crate::parse::selector::Selector;
-use crate::telemetry::pod_watches::{PodWatchGauges, WatchStanding};
+use crate::telemetry::pod_watches::{PodWatchGauges, WatchState};
 
-/// A watch. Its own thread writes; those that answer requests read.
+/// A watch. Its thread writes the state; requests read it.
 #[derive(Debug)]
 pub(super) struct PodWatch {
     pub(super) namespace: String,
@@ -25,33 +25,34 @@ pub(super) struct PodWatch {
 
 #[derive(Debug)]
 struct State {
-    /// `None` until the first list, and after what makes it worthless.
+    /// `None` until the first list, and after the pods were dropped.
     store: Option<PodStore>,
-    /// When a list, an event or a bookmark was last received. The head of an answer says nothing of the pods.
-    heard: Instant,
+    /// The time of the last list, event or bookmark. The head of a response says nothing about the pods.
+    last_event: Instant,
     link: Link,
-    /// When the newest state of the API server was last asked for. What was missed before is below `seen`.
-    checked: Instant,
-    /// Whether the API server may have lost the versions that are known, as the thread does not know yet.
+    /// The time of the last request for the API server's newest version. All changes before that time are at or below
+    /// `seen`.
+    last_check: Instant,
+    /// Whether the API server may have lost known versions; the thread must check.
     is_doubted: bool,
-    /// The newest state that a request has seen in a list, or that the API server had after a gap. An HPA must not see an
-    /// earlier one afterwards.
+    /// The newest version that a request has seen in a list, or that the API server had after a gap. An HPA must not
+    /// see an earlier one afterwards.
     seen: Option<ResourceVersion>,
-    /// The newest state that a request was answered from by the watch.
+    /// The newest version that was served from the watch.
     shown: Option<ResourceVersion>,
-    /// When pods were last asked for.
-    asked: Instant,
+    /// The time of the last request for pods.
+    last_used: Instant,
     selections: PodSelections,
     is_closed: bool,
 }
 
-/// The connection for the store's changes.
+/// The state of the connection that delivers changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
-    /// There was none yet.
+    /// Not connected yet.
     New,
     Open,
-    /// It has gone, at this moment.
+    /// Lost at this time.
     Lost(Instant),
 }
 
@@ -59,13 +60,13 @@ impl PodWatch {
     pub(super) fn new(namespace: &str, gauges: Arc<PodWatchGauges>, limits: &WatchLimits, now: Instant) -> Self {
         let state = State {
             store: None,
-            heard: now,
+            last_event: now,
             link: Link::New,
-            checked: now,
+            last_check: now,
             is_doubted: false,
             seen: None,
             shown: None,
-            asked: now,
+            last_used: now,
             selections: PodSelections::default(),
             is_closed: false,
         };
@@ -85,11 +86,11 @@ impl PodWatch {
         now: Instant,
     ) -> Option<SelectedPods> {
         let mut state = self.lock();
-        state.asked = state.asked.max(now);
+        state.last_used = state.last_used.max(now);
         let is_current = state.is_current(&self.limits, now);
-        // The thread may be waiting for an answer.
-        if !is_current && self.gauges.standing() == WatchStanding::Current {
-            self.gauges.set_standing(state.standing(&self.limits, now));
+        // The thread may be blocked on a response, so the gauge is updated here.
+        if !is_current && self.gauges.watch_state() == WatchState::Current {
+            self.gauges.set_state(state.watch_state(&self.limits, now));
         }
         let State { store, selections, shown, .. } = &mut *state;
         let store = store.as_ref().filter(|_| is_current)?;
@@ -98,81 +99,83 @@ impl PodWatch {
         Some(pods)
     }
 
-    /// How long ago something was last heard of the pods, if its pods are current.
+    /// The time since the last list, event or bookmark, if the pods are current.
     pub(super) fn age(&self, now: Instant) -> Option<Duration> {
         let state = self.lock();
-        state.is_current(&self.limits, now).then(|| now.saturating_duration_since(state.heard))
+        state.is_current(&self.limits, now).then(|| now.saturating_duration_since(state.last_event))
     }
 
-    /// Whether so much time has passed that what was missed meanwhile must be known before it answers again.
+    /// Whether changes may have been missed for so long that the newest version must be read before the watch serves
+    /// again.
     pub(super) fn has_gap(&self, now: Instant) -> bool {
         self.lock().has_gap(&self.limits, now)
     }
 
-    /// Has the thread check that the API server has not lost the versions that are known.
+    /// Makes the thread check whether the API server has lost known versions.
     pub(super) fn doubt(&self) {
         self.lock().is_doubted = true;
         self.wake.notify_all();
     }
 
-    /// Whether it was doubted since the last call.
+    /// Whether [`Self::doubt`] was called since the last call.
     pub(super) fn was_doubted(&self) -> bool {
         std::mem::take(&mut self.lock().is_doubted)
     }
 
-    /// The API server had this state after `now`, and has lost nothing: the watch answers when it has reached it.
+    /// Records the newest version of the API server at `now`, which has lost none: the watch serves again once it
+    /// reaches it.
     pub(super) fn check(&self, newest: ResourceVersion, now: Instant) {
         let mut state = self.lock();
         state.seen = state.seen.max(Some(newest));
-        state.checked = now;
+        state.last_check = now;
     }
 
-    /// A request has seen a list of this version.
+    /// Records that a request has seen a list of this version.
     pub(super) fn see(&self, version: ResourceVersion) {
         let mut state = self.lock();
         state.seen = state.seen.max(Some(version));
     }
 
-    /// The newest state that requests may have seen.
+    /// The newest version that requests may have seen.
     pub(super) fn newest(&self) -> Option<ResourceVersion> {
         let state = self.lock();
         state.seen.max(state.shown).max(state.store.as_ref().map(PodStore::version))
     }
 
-    /// The newest state that a request was answered from by the watch. Without one, lists are as they are without a watch.
+    /// The newest version that was served from the watch; `None` if only lists were served.
     pub(super) fn shown(&self) -> Option<ResourceVersion> {
         self.lock().shown
     }
 
-    /// Forgets everything: the API server has lost the versions that were known, as after a restored backup.
+    /// Forgets all state because the API server has lost known versions, as after a restored backup.
     pub(super) fn forget(&self) {
         let mut state = self.lock();
         (state.store, state.seen, state.shown, state.link) = (None, None, None, Link::New);
         state.selections = PodSelections::default();
     }
 
-    /// The version to go on from, and whether requests have seen a later one.
+    /// The version to resume from, and whether requests have seen a later one.
     pub(super) fn resume(&self) -> Option<(ResourceVersion, bool)> {
         let state = self.lock();
         let version = state.store.as_ref()?.version();
         Some((version, state.seen > Some(version)))
     }
 
-    /// The whole namespace was listed.
+    /// Replaces the pods by a list of the whole namespace.
     pub(super) fn fill(&self, pods: Vec<Pod>, version: ResourceVersion, now: Instant) {
         let mut state = self.lock();
         match &mut state.store {
             Some(store) => store.replace(pods, version),
             none => {
                 *none = Some(PodStore::new(pods, version));
-                // They are of another store, which has counted its changes by itself.
+                // Cached selections belong to the previous store, whose change counter is unrelated.
                 state.selections = PodSelections::default();
             }
         }
-        state.heard = now;
+        state.last_event = now;
     }
 
-    /// The connection is there, unless it came so late that what was missed is not known. Whether it is.
+    /// Records that the connection is open; returns `false` if it came too late to know what was missed.
     pub(super) fn connect(&self, now: Instant) -> bool {
         let mut state = self.lock();
         let is_in_time = !state.has_gap(&self.limits, now);
@@ -182,7 +185,7 @@ impl PodWatch {
         is_in_time
     }
 
-    /// The connection has gone.
+    /// Records that the connection was lost.
     pub(super) fn disconnect(&self, now: Instant) {
         let mut state = self.lock();
         if state.link == Link::Open {
@@ -190,10 +193,10 @@ impl PodWatch {
         }
     }
 
-    /// An event was received: changes the store, if there is one. What `change` returns.
+    /// Records an event and applies it to the store, if there is one; returns the result of `change`.
     pub(super) fn change<T>(&self, now: Instant, change: impl FnOnce(&mut PodStore) -> T) -> Option<T> {
         let mut state = self.lock();
-        state.heard = now;
+        state.last_event = now;
         let State { store: Some(store), selections, .. } = &mut *state else { return None };
         let changed = change(store);
         if store.left() > self.limits.left {
@@ -203,19 +206,19 @@ impl PodWatch {
         Some(changed)
     }
 
-    /// The number of pods, and their size in bytes, with those that have left, but that selections still have.
+    /// The number of pods, and their size in bytes, including pods that have left but that selections still refer to.
     pub(super) fn size(&self) -> (usize, usize) {
         self.lock().size()
     }
 
-    /// Forgets the selections that are not asked for any more.
-    pub(super) fn forget_unused(&self, now: Instant) {
+    /// Removes unused selections.
+    pub(super) fn remove_unused(&self, now: Instant) {
         let mut state = self.lock();
         let State { store: Some(store), selections, .. } = &mut *state else { return };
-        selections.forget_unused(store.changes(), &self.limits, now);
+        selections.remove_unused(store.changes(), &self.limits, now);
     }
 
-    /// Forgets the pods that have left, with the selections that have them. Then its size.
+    /// Removes selections that refer to pods that have left, and returns the size after that.
     pub(super) fn forget_left(&self) -> (usize, usize) {
         let mut state = self.lock();
         if let State { store: Some(store), selections, .. } = &mut *state {
@@ -225,31 +228,31 @@ impl PodWatch {
         state.size()
     }
 
-    /// Drops the pods; lists answer.
+    /// Drops the pods, so that requests are answered by lists.
     pub(super) fn drop_store(&self) {
         let mut state = self.lock();
         (state.store, state.link) = (None, Link::New);
         state.selections = PodSelections::default();
     }
 
-    /// Tells what becomes of questions now.
+    /// Updates the gauge.
     pub(super) fn tell(&self, now: Instant) {
-        self.gauges.set_standing(self.lock().standing(&self.limits, now));
+        self.gauges.set_state(self.lock().watch_state(&self.limits, now));
     }
 
-    /// Whether it has ended, or has not been asked for long enough to end.
+    /// Whether the watch was closed, or unused for long enough to end.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let state = self.lock();
-        state.is_closed || now.saturating_duration_since(state.asked) >= self.limits.linger
+        state.is_closed || now.saturating_duration_since(state.last_used) >= self.limits.linger
     }
 
-    /// Ends it.
+    /// Closes the watch.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.wake.notify_all();
     }
 
-    /// Waits for so long, or until it is ended or doubted.
+    /// Waits for this time, or until the watch is closed or doubted.
     pub(super) fn pause(&self, pause: Duration) {
         let state = self.lock();
         let waited = self.wake.wait_timeout_while(state, pause, |state| !state.is_closed && !state.is_doubted);
@@ -262,21 +265,21 @@ impl State {
         self.store.as_ref().map_or((0, 0), |store| (store.len(), store.cost() + store.left()))
     }
 
-    /// What becomes of questions at this moment.
-    fn standing(&self, limits: &WatchLimits, now: Instant) -> WatchStanding {
+    /// The state of the watch for the gauge.
+    fn watch_state(&self, limits: &WatchLimits, now: Instant) -> WatchState {
         match (&self.store, self.link) {
-            (Some(_), _) if self.is_current(limits, now) => WatchStanding::Current,
-            (None, _) | (Some(_), Link::New) => WatchStanding::Starting,
-            // It has something to catch up with.
-            (Some(store), Link::Open) if self.seen > Some(store.version()) => WatchStanding::Starting,
-            (Some(_), Link::Open | Link::Lost(_)) => WatchStanding::Broken,
+            (Some(_), _) if self.is_current(limits, now) => WatchState::Current,
+            (None, _) | (Some(_), Link::New) => WatchState::Starting,
+            // The store has not reached a version that requests have seen.
+            (Some(store), Link::Open) if self.seen > Some(store.version()) => WatchState::Starting,
+            (Some(_), Link::Open | Link::Lost(_)) => WatchState::Broken,
         }
     }
 
-    /// Whether what was missed is unknown: since the last news, or since the newest state was asked for, more time has passed
-    /// than pods are answered for.
+    /// Whether changes may have been missed: more time has passed since the last event, or since the newest version was
+    /// read, than pods may be served for.
     fn has_gap(&self, limits: &WatchLimits, now: Instant) -> bool {
-        let known = self.heard.max(self.checked);
+        let known = self.last_event.max(self.last_check);
         let until = known + limits.silence();
         match self.link {
             Link::New | Link::Open => now >= until,
@@ -286,13 +289,13 @@ impl State {
 
     /// Whether requests may be answered from the store.
     fn is_current(&self, limits: &WatchLimits, now: Instant) -> bool {
-        let until = self.heard + limits.silence();
+        let until = self.last_event + limits.silence();
         let is_fresh = match self.link {
             Link::New => false,
             Link::Open => now < until,
             Link::Lost(lost) => now < until.min(lost + limits.broken),
         };
-        // Of what a request has seen in a list, the store may still lack something.
+        // The store may not yet have changes that a request has seen in a list.
         let has_caught_up = self.store.as_ref().is_some_and(|store| self.seen <= Some(store.version()));
         has_caught_up && is_fresh
     }

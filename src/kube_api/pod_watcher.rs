@@ -1,4 +1,4 @@
-//! The thread of one watch: lists the pods of its namespace, and follows their changes in one exchange after another.
+//! The thread of a watch: lists the pods of its namespace, then follows their changes in consecutive exchanges.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::kube::watch_event::WatchEvent;
 use crate::parse::percent::Encoded;
 use crate::telemetry::bug::caught;
 use crate::telemetry::clock::Clock;
-use crate::telemetry::pod_watches::WatchStanding;
+use crate::telemetry::pod_watches::WatchState;
 
-/// What a watch's thread has.
+/// The state of a watch's thread.
 pub(super) struct PodWatcher {
     pub(super) watch: Arc<PodWatch>,
     pub(super) client: Arc<Client>,
@@ -29,17 +29,17 @@ pub(super) struct PodWatcher {
     pub(super) limits: WatchLimits,
     pub(super) share: WatchShare,
     pool: PodPool,
-    /// Whether the API server has taken a watch.
+    /// Whether the API server has accepted a watch.
     is_granted: bool,
-    /// Whether the events after the last version cannot be had.
+    /// Whether the events after the last version are unavailable.
     must_list: bool,
-    /// Whether the API server may have lost the known versions, or have later ones that the watch has missed.
+    /// Whether the API server may have lost known versions, or may have later versions that the watch has missed.
     must_check: bool,
     /// Whether the last exchange was a short one.
     was_short: bool,
-    /// Lists that had too little time, in a row.
+    /// The number of consecutive lists that timed out.
     slow_lists: u32,
-    /// Steps that have failed in a row.
+    /// The number of consecutive failed steps.
     failures: u32,
     /// Whether the failure has been logged.
     is_logged: bool,
@@ -47,16 +47,17 @@ pub(super) struct PodWatcher {
 
 /// Why a step failed.
 enum Trouble {
-    /// The connection or the API server: it goes on from the last version.
+    /// The connection or the API server failed: the watch resumes from the last version.
     Interrupted(String),
     /// What follows the last version is unavailable: the watch starts over with a list.
     Lost(String),
-    /// It answered a version that is earlier than those known: either this API server lags, or all have lost them.
+    /// The API server returned an earlier version than a known one: either its cache lags, or the cluster has lost
+    /// versions.
     Doubted(String),
-    /// The newest version is earlier than those known.
+    /// The newest version is earlier than known ones.
     Regressed(String),
-    /// It is not tried again for long.
-    Refused(WatchStanding, String),
+    /// A failure that is retried only after a long time.
+    Refused(WatchState, String),
 }
 
 impl PodWatcher {
@@ -84,22 +85,22 @@ impl PodWatcher {
         }
     }
 
-    /// Runs until nothing has been asked for long, or it is closed.
+    /// Runs until the watch is unused or closed.
     pub(super) fn run(&mut self) {
         while !self.watch.is_over(self.clock.now().monotonic) {
             let client = self.client.clone();
             let bug = || Err(Trouble::Lost("a bug".to_owned()));
             let outcome = caught(client.counters(), "watching pods", || self.step()).unwrap_or_else(bug);
             self.watch.disconnect(self.clock.now().monotonic);
-            self.watch.forget_unused(self.clock.now().monotonic);
+            self.watch.remove_unused(self.clock.now().monotonic);
             self.watch.tell(self.clock.now().monotonic);
             let pause = match outcome {
                 Ok(()) => {
                     self.succeeded();
                     continue;
                 }
-                Err(Trouble::Refused(standing, why)) => {
-                    self.give_up(standing, &why);
+                Err(Trouble::Refused(watch_state, why)) => {
+                    self.give_up(watch_state, &why);
                     self.limits.retry
                 }
                 Err(Trouble::Interrupted(why)) => self.failed(&why),
@@ -121,7 +122,7 @@ impl PodWatcher {
             };
             self.watch.pause(pause);
         }
-        debug!("watches the pods of namespace {} no more", self.watch.namespace);
+        debug!("stopped watching pods in namespace {}", self.watch.namespace);
     }
 
     /// One exchange, after a list if that is necessary.
@@ -137,14 +138,15 @@ impl PodWatcher {
             Some(known) => known,
             None => (self.list()?, true),
         };
-        // The bookmark at the end of the exchange shows that nothing is missing of what lists have shown. An API server that
-        // sends none is not asked more often for it.
+        // The bookmark at the end of the exchange shows that the store has every change that lists have shown. An API
+        // server that sends no bookmarks gets no further short exchanges.
         self.was_short = is_behind && !self.was_short;
         let wanted = if self.was_short { self.limits.first_exchange } else { self.limits.exchange };
         self.follow(from, wanted)
     }
 
-    /// Watches a pod that cannot exist, for a second: without the right to watch, a list of a whole namespace would be for nothing.
+    /// Watches a pod that cannot exist for a second: without permission to watch, a list of the whole namespace would
+    /// be wasted.
     fn try_once(&mut self) -> Result<(), Trouble> {
         let (second, limits) = (Duration::from_secs(1), &self.limits);
         let path = format!("{}&fieldSelector=metadata.name%3D-", self.path("0", second));
@@ -157,7 +159,7 @@ impl PodWatcher {
         Ok(())
     }
 
-    /// The path of a watch from a version on, for so long.
+    /// The path of a watch from a version on, with a duration.
     fn path(&self, from: impl std::fmt::Display, wanted: Duration) -> String {
         format!(
             "/api/v1/namespaces/{}/pods?watch=true&allowWatchBookmarks=true&resourceVersion={from}&timeoutSeconds={}",
@@ -176,17 +178,17 @@ impl PodWatcher {
         if self.slow_lists >= self.limits.slow_lists {
             self.slow_lists = 0;
             let why = format!("a list of them did not end in {} s", self.limits.list_timeout.as_secs());
-            return Err(Trouble::Refused(WatchStanding::TooLarge, why));
+            return Err(Trouble::Refused(WatchState::TooLarge, why));
         }
         let Listed { items, version } = listed.map_err(|error| self.trouble(&error, "list"))?;
         let Some(version) = version else {
             return Err(Trouble::Refused(
-                WatchStanding::Unversioned,
+                WatchState::Unversioned,
                 "expected a resourceVersion that is a number".into(),
             ));
         };
         if since > Some(version) {
-            return Err(Trouble::Doubted("answered a list of an earlier version than was asked for".to_owned()));
+            return Err(Trouble::Doubted("answered a list of an earlier version than requested".to_owned()));
         }
         let now = self.clock.now();
         self.watch.fill(items, version, now.monotonic);
@@ -196,7 +198,7 @@ impl PodWatcher {
         Ok(version)
     }
 
-    /// Follows changes from a version on, for so long.
+    /// Follows changes from a version on for this duration.
     fn follow(&mut self, from: ResourceVersion, wanted: Duration) -> Result<(), Trouble> {
         let path = self.path(from, wanted);
         let (client, longest, most) = (self.client.clone(), wanted + self.limits.margin, self.limits.list_bytes);
@@ -211,16 +213,16 @@ impl PodWatcher {
         called.map_err(|error| self.trouble(&error, "watch"))?;
         let took = self.clock.now().monotonic.saturating_duration_since(began);
         match took < self.limits.first_exchange / 5 {
-            // An API server, or what is in between, that ends each exchange at once.
+            // An API server or a proxy that ends each exchange immediately.
             true => Err(Trouble::Interrupted("the exchange ended at once".to_owned())),
-            // Without a bookmark, a kube-apiserver whose etcd was restored from a backup looks like one without changes: it sends
-            // none before it has reached the version once more.
+            // Without a bookmark, a kube-apiserver whose etcd was restored from a backup cannot be distinguished from
+            // one without changes: it sends no events before it reaches the version again.
             false if self.watch.gauges.events.get() == before => self.check(),
             false => Ok(()),
         }
     }
 
-    /// Asks for the newest version: the watch answers when it has reached that, and one that is earlier than what is known
+    /// Reads the newest version. The watch serves once it reaches that version; a version earlier than a known one
     /// shows that the API server has lost versions.
     fn check(&mut self) -> Result<(), Trouble> {
         let Some(known) = self.watch.newest() else {
@@ -231,13 +233,13 @@ impl PodWatcher {
         let newest = objects::newest_version(&self.client, &self.watch.namespace, &self.limits);
         match newest.map_err(|error| self.trouble(&error, "list"))? {
             Some(newest) if newest >= known => self.watch.check(newest, now),
-            _ => return Err(Trouble::Regressed("answered a version that is earlier than those known".to_owned())),
+            _ => return Err(Trouble::Regressed("answered a version that is earlier than a known one".to_owned())),
         }
         self.must_check = false;
         Ok(())
     }
 
-    /// Reads events to the end of an exchange.
+    /// Reads events until the exchange ends.
     fn read(&mut self, body: &mut dyn Read) -> Result<(), Trouble> {
         if !self.watch.connect(self.clock.now().monotonic) {
             return Err(Trouble::Interrupted("the answer began too late".to_owned()));
@@ -247,7 +249,7 @@ impl PodWatcher {
         let (mut line, most) = (Vec::new(), self.limits.event as u64 + 1);
         loop {
             line.clear();
-            // What interrupted the transfer is known to the exchange.
+            // The exchange reports what interrupted the transfer.
             if lines.by_ref().take(most).read_until(b'\n', &mut line).is_err() || line.is_empty() {
                 return Ok(());
             }
@@ -264,7 +266,7 @@ impl PodWatcher {
                 let event = WatchEvent::parse(&line).map_err(|why| self.unreadable(&why))?;
                 self.apply(event)?;
             }
-            // One long event must not keep its memory.
+            // Releases the memory of a long event.
             if line.capacity() > 8 * self.limits.buffer {
                 line = Vec::new();
             }
@@ -294,21 +296,21 @@ impl PodWatcher {
             WatchEvent::Error(code) => return Err(Trouble::Lost(format!("answered an event with the code {code}"))),
         };
         if later == Some(false) {
-            return Err(Trouble::Doubted("answered with a version that is earlier than one before".to_owned()));
+            return Err(Trouble::Doubted("answered a version that is earlier than a previous one".to_owned()));
         }
         self.watch.gauges.hear(unix_millis);
-        if is_bookmark || self.watch.gauges.standing() != WatchStanding::Current {
+        if is_bookmark || self.watch.gauges.watch_state() != WatchState::Current {
             self.watch.tell(now);
         }
         self.account()
     }
 
-    /// Checks that the pods fit into what all watches may use.
+    /// Checks that the pods fit into the budget of all watches.
     fn account(&mut self) -> Result<(), Trouble> {
         let mut size = self.watch.size();
         if !self.take(size) {
             size = self.watch.forget_left();
-            self.pool.forget_unused();
+            self.pool.remove_unused();
             if !self.take(size) {
                 return Err(self.too_large());
             }
@@ -319,19 +321,19 @@ impl PodWatcher {
         Ok(())
     }
 
-    /// Whether so many pods and bytes, with what pods share, are a size that it may have.
+    /// Whether this number of pods and bytes, including shared parts, fits into the budget.
     fn take(&mut self, (pods, bytes): (usize, usize)) -> bool {
         self.share.take(pods, bytes + self.pool.cost())
     }
 
-    fn give_up(&mut self, standing: WatchStanding, why: &str) {
+    fn give_up(&mut self, watch_state: WatchState, why: &str) {
         self.watch.drop_store();
         self.is_granted = false;
         self.pool = PodPool::default();
         self.share.take(0, 0);
         self.watch.gauges.pods.set(0);
         self.watch.gauges.bytes.set(0);
-        self.watch.gauges.set_standing(standing);
+        self.watch.gauges.set_state(watch_state);
         let namespace = &self.watch.namespace;
         if !self.is_logged {
             warn!("cannot watch pods in namespace {namespace}: {why}; they are listed for each request instead");
@@ -341,16 +343,16 @@ impl PodWatcher {
 
     fn succeeded(&mut self) {
         if self.is_logged {
-            info!("watches pods in namespace {} again", self.watch.namespace);
+            info!("watching pods in namespace {} again", self.watch.namespace);
         }
         (self.failures, self.is_logged) = (0, false);
     }
 
-    /// How long to wait before the next step.
+    /// Records a failed step; returns the pause before the next one.
     fn failed(&mut self, why: &str) -> Duration {
         self.failures += 1;
         let namespace = &self.watch.namespace;
-        // Connections end now and then; what lasts is worth a line.
+        // Connections end now and then; only a lasting failure is logged as a warning.
         match self.failures == 3 && !self.is_logged {
             true => warn!("cannot watch pods in namespace {namespace}: {why}"),
             false => debug!("the watch of pods in namespace {namespace} was interrupted: {why}"),
@@ -360,16 +362,15 @@ impl PodWatcher {
         doubled.min(self.limits.longest_back_off)
     }
 
-    /// What a failed call means. The cause is the same text while it lasts; its details are logged here.
+    /// Classifies a failed call. The text of the cause is the same while it lasts; its details are logged here.
     fn trouble(&self, error: &CallError, verb: &str) -> Trouble {
         debug!("cannot {verb} pods in namespace {}: {}", self.watch.namespace, error.detail());
         match &error.failure {
-            CallFailure::Code(403, _) => Trouble::Refused(
-                WatchStanding::Denied,
-                format!("RBAC does not grant Metriclet the verb {verb} on pods"),
-            ),
+            CallFailure::Code(403, _) => {
+                Trouble::Refused(WatchState::Denied, format!("RBAC does not grant Metriclet the verb {verb} on pods"))
+            }
             CallFailure::Code(404 | 405 | 501, _) if verb == "watch" => {
-                Trouble::Refused(WatchStanding::Unsupported, error.to_string())
+                Trouble::Refused(WatchState::Unsupported, error.to_string())
             }
             _ if verb == "list" && error.is_too_large() => self.too_large(),
             CallFailure::Code(410, _) => Trouble::Lost(error.to_string()),
@@ -381,7 +382,7 @@ impl PodWatcher {
     fn too_large(&self) -> Trouble {
         let most = self.limits.pods;
         Trouble::Refused(
-            WatchStanding::TooLarge,
+            WatchState::TooLarge,
             format!("more than {most} pods in all namespaces in use, or too many bytes"),
         )
     }

@@ -1,8 +1,9 @@
-//! The watches of pods, one for each namespace in use.
+//! The watches of pods, one per namespace in use.
 //!
-//! A watch begins with the first list of pods that a request needs in its namespace, beside which it makes a list of all pods
-//! there; meanwhile, and whenever it is not current, requests are answered by lists of their own. A request never sees an
-//! earlier state than one before it: of lists the newest version is kept, below which a watch is not used, and a list after a
+//! A watch starts when a request first lists pods in its namespace; its thread then lists all pods there. Until the
+//! watch is current, and whenever it is not, each request lists its pods itself. A request never sees an earlier state
+//! than a previous one: the newest version of these lists is kept, a watch is not used before it reaches that version,
+//! and a list after a watch must not be older than the watch.
 //! watch must not be older than that.
 
 use std::collections::BTreeMap;
@@ -26,10 +27,10 @@ use crate::parse::selector::{Selector, SelectorLimits};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::counters::Counters;
 
-/// The stack of a watch's thread: events are parsed on it.
+/// The stack of a watch's thread, on which events are parsed.
 const STACK: usize = 512 * 1024;
 
-/// The watches. Dropping them ends their threads.
+/// The watches. Dropping this ends their threads.
 pub(crate) struct PodWatches(Arc<Inner>);
 
 struct Inner {
@@ -39,37 +40,37 @@ struct Inner {
     counters: Arc<Counters>,
     budget: Arc<WatchBudget>,
     watches: Mutex<BTreeMap<String, Arc<PodWatch>>>,
-    /// Whether it has been logged that there are too many.
+    /// Whether it has been logged that there are too many watches.
     is_full: AtomicBool,
 }
 
 impl PodWatches {
-    /// Watches nothing yet.
+    /// No watches.
     pub(crate) fn new(client: Arc<Client>, clock: Clock, limits: &Limits, counters: Arc<Counters>) -> Self {
         let (limits, budget) = (limits.clone(), WatchBudget::new(&limits.watch));
         let (watches, is_full) = (Mutex::default(), AtomicBool::new(false));
         Self(Arc::new(Inner { client, clock, limits, counters, budget, watches, is_full }))
     }
 
-    /// The pods of a selection, if a watch knows them.
+    /// The pods of a selection, if a watch has them.
     pub(crate) fn pods(&self, of: Selection<'_>, now: Instant) -> Option<SelectedPods> {
         let limits = &self.0.limits.request;
         let limits = SelectorLimits { bytes: limits.selector, requirements: limits.selector_requirements };
-        // What cannot be parsed here is left to kube-apiserver.
+        // A selector that cannot be parsed here is left to kube-apiserver.
         self.of(of)?.pods(of, || Selector::parse(of.label_selector, &limits).ok(), now)
     }
 
-    /// How long ago the watch of a namespace heard of the Kubernetes API, if its pods are current.
+    /// The time since the watch of a namespace received an event, if its pods are current.
     pub(crate) fn age(&self, of: Selection<'_>, now: Instant) -> Option<Duration> {
         self.of(of)?.age(now)
     }
 
-    /// The state that a list must not be older than.
+    /// The version that a list must not be older than.
     pub(crate) fn since(&self, of: Selection<'_>) -> Option<ResourceVersion> {
         self.of(of)?.shown()
     }
 
-    /// A request needed a list, which was of this version, or too large: its namespace is in use.
+    /// Records that a request needed a list, of this version or too large; its namespace is in use.
     pub(crate) fn listed(&self, of: Selection<'_>, version: Option<ResourceVersion>) {
         let Some(namespace) = of.namespace else { return };
         let inner = &self.0;
@@ -78,7 +79,7 @@ impl PodWatches {
             return version.into_iter().for_each(|version| watch.see(version));
         }
         if watches.len() >= inner.limits.watch.namespaces {
-            return inner.tell_full();
+            return inner.warn_full();
         }
         let gauges = inner.counters.pod_watches.begin(namespace);
         let now = inner.clock.now().monotonic;
@@ -93,7 +94,8 @@ impl PodWatches {
         }
     }
 
-    /// The API server does not know the versions that were known: it lags, or a backup was restored. The watch finds out.
+    /// Makes the watch check the API server, which does not know a known version: its cache lags, or a backup was
+    /// restored.
     pub(crate) fn doubt(&self, of: Selection<'_>) {
         self.of(of).iter().for_each(|watch| watch.doubt());
     }
@@ -120,7 +122,7 @@ impl Inner {
                 watcher.run();
                 let Some(inner) = weak.upgrade() else { return };
                 let mut watches = inner.lock();
-                // A request may have asked meanwhile.
+                // A request may have used the watch meanwhile.
                 if watch.is_over(clock.now().monotonic) {
                     watches.remove(&watch.namespace);
                     inner.counters.pod_watches.end(&watch.namespace);
@@ -131,7 +133,7 @@ impl Inner {
         spawned.map(drop)
     }
 
-    fn tell_full(&self) {
+    fn warn_full(&self) {
         if !self.is_full.swap(true, Ordering::Relaxed) {
             let most = self.limits.watch.namespaces;
             warn!("pods of more than {most} namespaces are in use; those of further ones are listed for each request");

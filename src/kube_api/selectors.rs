@@ -1,4 +1,4 @@
-//! Which pods an object selects.
+//! The pod selectors of objects.
 
 use std::time::Instant;
 
@@ -12,10 +12,11 @@ use crate::parse::selector::{Selector, SelectorLimits};
 
 const NAME: &str = "get";
 
-/// The selector of an object's pods, as canonical text; `None` if there is no such object. Empty: it selects none.
+/// The selector of an object's pods in canonical form, empty if the object selects none; `None` if there is no such
+/// object.
 ///
 /// # Errors
-/// If there is no answer by the deadline, or one that makes no sense.
+/// If there is no valid response by the deadline.
 pub(crate) fn selector(
     client: &Client,
     kind: &ObjectKind,

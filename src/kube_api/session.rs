@@ -1,4 +1,4 @@
-//! The HTTP client of the Kubernetes API, with the credentials of this moment.
+//! The HTTP client of the Kubernetes API with current credentials.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +13,10 @@ use crate::http::client::{Client, Options};
 use crate::http::credentials::Credentials;
 use crate::http::resolve::Resolver;
 
-/// How long before their end credentials are not used any more.
+/// The time before they expire from which credentials are no longer used.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// Clients, each for as long as its credentials last.
+/// HTTP clients, each used until its credentials expire.
 pub(super) struct Session {
     target: Target,
     limits: Limits,
@@ -28,14 +28,14 @@ pub(super) struct Session {
 pub(super) struct LoggedIn {
     pub(super) http: Client,
     expires: Option<SystemTime>,
-    /// Whether the server has taken the credentials once.
+    /// Whether the server has accepted the credentials.
     proved: AtomicBool,
 }
 
 impl Session {
-    /// Connects to nothing and runs nothing yet.
+    /// A session that has not connected yet.
     pub(super) fn new(target: Target, limits: &Limits) -> Self {
-        // Calls are retried within milliseconds, so a lookup that failed is repeated.
+        // Calls are retried within milliseconds, so a failed DNS lookup is not cached.
         let cache = CacheLimits { failure_ttl: Duration::ZERO, ..limits.cache.clone() };
         let resolver = Arc::new(Resolver::new(&Limits { cache, ..limits.clone() }));
         Self { target, limits: limits.clone(), resolver, current: Mutex::default() }
@@ -45,7 +45,7 @@ impl Session {
         &self.target.server
     }
 
-    /// The client of this moment. May run a program for its credentials.
+    /// The current client. It may run a credential plugin.
     ///
     /// # Errors
     /// Why there are no credentials.
@@ -70,8 +70,8 @@ impl Session {
         Ok(current.insert(Arc::new(LoggedIn { http, expires, proved: AtomicBool::new(false) })).clone())
     }
 
-    /// Notes whether the server took the credentials. Whether others are worth a try: where a program makes them, and these
-    /// were taken before.
+    /// Records whether the server accepted the credentials. Returns whether new credentials may help: if a plugin makes
+    /// them, and the server accepted these before.
     pub(super) fn note(&self, used: &Arc<LoggedIn>, taken: bool) -> bool {
         if taken {
             used.proved.store(true, Ordering::Relaxed);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_again_when_credentials_end_or_are_refused() {
+    fn runs_again_when_credentials_expire_or_are_rejected() {
         let lasting = session(r#""token":"t""#);
         let first = lasting.logged_in().unwrap();
         assert!(Arc::ptr_eq(&first, &lasting.logged_in().unwrap()));

@@ -1,5 +1,5 @@
-//! Single objects, read and changed: each change is for the version that was read, so that none is made to an object that
-//! another client has changed since.
+//! Reads and changes single objects. A change applies to the version that was read, so an object that another client
+//! has changed since is not overwritten.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::error::{CallError, CallFailure};
 
-/// An object as it was read.
+/// An object that was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     path: String,
@@ -17,10 +17,10 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Reads the object at a path such as `/api/v1/namespaces/shop/secrets/tls`; `None` if there is none.
+    /// Reads the object at a path such as `/api/v1/namespaces/shop/secrets/tls`; `None` if it does not exist.
     ///
     /// # Errors
-    /// If there is no answer by the deadline, or one that is no object.
+    /// If there is no valid response by the deadline.
     pub(crate) fn read(client: &Client, path: String, deadline: Instant) -> Result<Option<Self>, CallError> {
         let body = match client.get("GET", &path, deadline) {
             Ok(body) => body,
@@ -40,10 +40,10 @@ impl Stored {
         self.content.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Changes fields, a `null` removes one: all of them at once, and only if the object is still as it was read.
+    /// Changes all of these fields at once if the object is unchanged since it was read; `null` removes a field.
     ///
     /// # Errors
-    /// If there is no answer by the deadline, or the change is refused: with 409 if the object has changed.
+    /// If there is no response by the deadline, or if the change is rejected: with 409 if the object has changed.
     pub(crate) fn change(&self, client: &Client, mut fields: Value, deadline: Instant) -> Result<(), CallError> {
         if let Some(fields) = fields.as_object_mut() {
             let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
@@ -54,7 +54,7 @@ impl Stored {
         client.patch("PATCH", &self.path, fields.to_string().as_bytes(), deadline)
     }
 
-    /// Asks whether we may change it, by a change of nothing that the API server does not store.
+    /// Checks for permission to change the object, by a change that the API server does not store.
     ///
     /// # Errors
     /// As for [`change`](Self::change).

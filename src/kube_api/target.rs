@@ -1,27 +1,26 @@
-//! The address of the Kubernetes API, and the credentials for it: from a kubeconfig, or from the cluster around the
-//! pod.
+//! The address of the Kubernetes API and its credentials: from a kubeconfig, or from the pod's service account.
 
 use std::path::Path;
 
 use super::exec::Exec;
 use crate::http::credentials::{Credentials, Material};
 
-/// The folder with a container's service account.
+/// The directory with a container's service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// The Kubernetes API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// `https://10.0.0.1:443`, without a slash at its end.
+    /// `https://10.0.0.1:443`, without a trailing slash.
     pub server: String,
-    /// Credentials for it, and the authorities that sign its certificate.
+    /// The credentials, and the authorities that sign the server's certificate.
     pub credentials: Credentials,
-    /// What makes further ones.
+    /// The credential plugin.
     pub exec: Option<Exec>,
 }
 
 impl Target {
-    /// The API server of the cluster around the pod; `None` outside of one. `variable` gives an environment variable.
+    /// The API server of the pod's cluster; `None` outside a cluster. `variable` returns an environment variable.
     pub fn in_cluster(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let (host, port) = (variable("KUBERNETES_SERVICE_HOST")?, variable("KUBERNETES_SERVICE_PORT")?);
         let host = if host.contains(':') { format!("[{host}]") } else { host };
@@ -45,7 +44,7 @@ impl Target {
         (host.trim_start_matches('[').trim_end_matches(']'), port.unwrap_or(default))
     }
 
-    /// The host, and what follows it.
+    /// The host, and the rest of the URL.
     fn parts(&self) -> (&str, &str) {
         let after = self.server.split_once("://").map_or(self.server.as_str(), |(_, after)| after);
         let from = if after.starts_with('[') { after.find(']').unwrap_or_default() } else { 0 };
@@ -59,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_cluster_around() {
+    fn finds_the_cluster_of_the_pod() {
         let around = |host: &'static str| {
             Target::in_cluster(move |name| match name {
                 "KUBERNETES_SERVICE_HOST" => Some(host.to_owned()),
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_host_and_port() {
+    fn returns_host_and_port() {
         for (server, address) in [
             ("https://k", ("k", 443)),
             ("http://127.0.0.1:8001", ("127.0.0.1", 8_001)),

@@ -12,7 +12,7 @@ use super::error::{CallError, CallFailure};
 const NAME: &str = "ConfigMap extension-apiserver-authentication";
 const PATH: &str = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
 
-/// What the ConfigMap says; a key that it lacks leaves its field empty.
+/// The content of the ConfigMap; a missing key leaves its field empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Published {
     /// `client-ca-file`: PEM.
@@ -38,10 +38,10 @@ struct ConfigMap {
     data: BTreeMap<String, String>,
 }
 
-/// Reads the ConfigMap; `None` if there is none.
+/// Reads the ConfigMap; `None` if it does not exist.
 ///
 /// # Errors
-/// If there is no answer by the deadline, or one that makes no sense.
+/// If there is no valid response by the deadline.
 pub(crate) fn published(client: &Client, deadline: Instant) -> Result<Option<Published>, CallError> {
     let body = match client.get(NAME, PATH, deadline) {
         Ok(body) => body,
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_the_api_server_publishes() {
+    fn parses_the_published_config_map() {
         let data = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         assert_eq!(read(BTreeMap::new()), Ok(Published::default()));
         let published = read(data(&[

@@ -1,10 +1,10 @@
-//! The pods and bytes that all watches together may keep.
+//! The limit on the pods and bytes of all watches together.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::limits::WatchLimits;
 
-/// What all watches use.
+/// The usage of all watches.
 #[derive(Debug)]
 pub(super) struct WatchBudget {
     most: Usage,
@@ -17,7 +17,7 @@ struct Usage {
     bytes: usize,
 }
 
-/// What one watch uses. It is given back when this is dropped.
+/// The share of one watch, which is released on drop.
 #[derive(Debug)]
 pub(super) struct WatchShare {
     of: Arc<WatchBudget>,
@@ -36,7 +36,7 @@ impl WatchBudget {
 }
 
 impl WatchShare {
-    /// Replaces what it uses, if that fits. Whether it does.
+    /// Replaces the share if it fits into the budget; returns whether it does.
     pub(super) fn take(&mut self, pods: usize, bytes: usize) -> bool {
         let mut used = self.of.used.lock().unwrap_or_else(PoisonError::into_inner);
         let new = Usage { pods: used.pods - self.own.pods + pods, bytes: used.bytes - self.own.bytes + bytes };
@@ -47,7 +47,7 @@ impl WatchShare {
         fits
     }
 
-    /// The most pods that it may have, as things are.
+    /// The maximum number of pods that this watch may have at present.
     pub(super) fn free_pods(&self) -> usize {
         let used = self.of.used.lock().unwrap_or_else(PoisonError::into_inner);
         self.of.most.pods.saturating_sub(used.pods - self.own.pods)
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_shared_and_given_back() {
+    fn is_shared_and_released() {
         let budget = WatchBudget::new(&WatchLimits { pods: 10, bytes: 100, ..WatchLimits::default() });
         let (mut one, mut other) = (budget.share(), budget.share());
         assert!(one.take(6, 60) && other.take(4, 40));

@@ -13,16 +13,16 @@ use crate::promql::{Bindings, Window};
 use crate::source::page::Want;
 use crate::source::upstream::Upstream;
 
-/// A rule with what it needs to be served.
+/// A rule with the state that serving needs.
 #[derive(Debug)]
 pub struct ActiveRule {
-    /// As configured.
+    /// The rule as configured.
     pub rule: Rule,
-    /// Where its pages come from.
+    /// The upstream of its pages.
     pub upstream: Arc<Upstream>,
     /// The series or values that it reads from them.
     pub want: Want,
-    /// Its last good values, with `onMissing: last`.
+    /// Its last valid values, with `onMissing: last`.
     pub last: Option<Arc<LastValues>>,
     /// Its samples, if its value needs samples over time.
     pub sampling: Option<Sampling>,
@@ -30,7 +30,7 @@ pub struct ActiveRule {
     pub is_open: bool,
     /// The rule that this is a copy of, with its placeholders expanded.
     pub template: Option<Arc<ActiveRule>>,
-    /// Not configured: made for a metric of `--upstream`.
+    /// Whether the rule is not configured but made for a metric of `--upstream`.
     pub implicit: bool,
 }
 
@@ -39,11 +39,11 @@ pub struct ActiveRule {
 pub struct Sampling {
     /// The samples.
     pub history: Arc<SampleStore>,
-    /// How far the value looks back, at most.
+    /// The longest time that the value looks back.
     pub range: Duration,
     /// The range and offset of each selector that has any.
     windows: Vec<Window>,
-    /// How often it is sampled.
+    /// The interval between samples.
     pub interval: Duration,
 }
 
@@ -74,7 +74,7 @@ impl ActiveRule {
         }))
     }
 
-    /// The rule as it is configured.
+    /// The configured rule.
     pub fn configured(self: &Arc<Self>) -> &Arc<Self> {
         self.template.as_ref().unwrap_or(self)
     }
@@ -100,9 +100,9 @@ impl Sampling {
         self.range + 3 * self.interval
     }
 
-    /// Whether the samples of an object span half of each range at the time `now`, and reach back to each offset. A quarter
-    /// of an interval does not matter: the oldest sample leaves the range a little before the next one comes, and the
-    /// pods of one round do not all respond at the same speed.
+    /// Whether the samples of an object span half of each range at the time `now`, and reach back to each offset. A
+    /// quarter of an interval is tolerated: the oldest sample leaves the range shortly before the next one arrives, and
+    /// the pods of one round do not all respond at the same speed.
     pub(super) fn is_enough(&self, snapshot: &Snapshot, now: i64) -> bool {
         self.windows.iter().all(|Window { range, offset }| {
             let end = now.saturating_sub(millis(*offset));

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn is_whole_or_enough() {
+    fn requires_complete_or_sufficient_coverage() {
         for (answered, failures, percent, expected) in [
             (3, &[][..], 100, Ok(())),
             (0, &[], 100, Ok(())),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_that_come_and_go_are_not_expected_to_answer() {
+    fn does_not_expect_starting_and_terminating_pods() {
         let in_phase = |phase: &str| {
             let status = PodStatus { phase: phase.to_owned(), ..PodStatus::default() };
             Pod::from(PodObject { status, ..PodObject::default() })

@@ -38,7 +38,8 @@ pub(super) fn gauges(series: &[&Series], scraped: i64) -> Finding {
     one(&series.iter().map(|series| page_data::element(series, scraped)).collect::<Vec<_>>())
 }
 
-/// Evaluates the values that a JSONPath or a regular expression finds. `is_empty`: there is none, in a container that exists.
+/// Evaluates the values that a JSONPath or a regular expression selects. `is_empty`: there are none, in an existing
+/// container.
 pub(super) fn values(
     aggregation: Option<ValueAggregation>,
     values: &[Result<f64, &'static str>],
@@ -129,7 +130,7 @@ mod tests {
     const NOW: i64 = 1_000_000;
 
     #[test]
-    fn demands_one_number() {
+    fn requires_one_number() {
         let number = |value| Finding::Number(Number { value, at: NOW, newest: NOW, span: None });
         for (aggregation, is_empty, finding) in [
             (Some(ValueAggregation::Count), true, number(0.0)),

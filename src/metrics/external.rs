@@ -193,7 +193,7 @@ impl ExternalSubject<'_> {
         if selected.is_empty() { Err(reason) } else { Ok(selected) }
     }
 
-    /// A member without a namespace counts for every namespace that may request the metric.
+    /// A member without a namespace applies to every namespace that may request the metric.
     fn is_of_this_namespace(&self, member: &impl Describes) -> bool {
         let Identity::External { namespace: NamespaceLabels::First(labels), .. } = &self.served.rule.identity else {
             return true;

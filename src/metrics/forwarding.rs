@@ -23,7 +23,7 @@ pub(super) enum Serving {
     Rules,
     /// Another adapter, as no rule does.
     Adapter(Arc<Adapter>),
-    /// Another adapter, and rules beside it.
+    /// Another adapter, in addition to rules.
     Shadowed(Arc<Adapter>),
     /// Nothing: another Metriclet has forwarded it, and this one would do so again.
     Loop,
@@ -70,7 +70,7 @@ impl Rules {
 }
 
 impl Rules {
-    /// The group whose other adapter serves what a path asks for, as no rule does.
+    /// The group whose other adapter serves the metric of a path, because no rule does.
     pub(crate) fn forwards_to(&self, path: &ApiPath) -> Option<Group> {
         let forward = self.forward()?;
         let (group, metric, is_served) = match path {
@@ -90,7 +90,7 @@ impl Rules {
     }
 }
 
-/// Whether a rule serves what a path asks for: its namespace, and its object if it names one.
+/// Whether a rule serves the metric of a path for its namespace, and for its object if it names one.
 fn serves(entry: &Entry, path: &MetricPath) -> bool {
     let Entry::Rule(served, kind) = entry else { return false };
     let namespace = match &path.name {

@@ -127,7 +127,7 @@ impl SampleStore {
         });
     }
 
-    /// The same for the pages of several pods, whose series have the labels of theirs.
+    /// The same for the pages of several pods; their series have target labels.
     pub(crate) fn observe(
         &self,
         object: &str,

@@ -1,4 +1,4 @@
-//! The last good values of a rule with `onMissing: last`.
+//! The last valid values of a rule with `onMissing: last`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,12 +11,12 @@ use crate::kube::external_metrics::ExternalMetricValue;
 pub struct ValueKey {
     /// `resource/namespace/name`.
     pub object: String,
-    /// Canonical text.
+    /// The canonical text.
     pub selector: String,
 }
 
-/// Remembers up to a fixed number of values. When it is full, no further object is remembered, so that no value is
-/// dropped while it is still served.
+/// Stores up to a fixed number of values. When it is full, no further object is stored, so that no value is dropped
+/// while it is still served.
 #[derive(Debug)]
 pub struct LastValues {
     max: usize,
@@ -31,12 +31,12 @@ impl LastValues {
         Self { max, values: Mutex::default(), answers: Mutex::default() }
     }
 
-    /// The last good value.
+    /// The last valid value.
     pub fn get(&self, key: &ValueKey) -> Option<ServedValue> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }
 
-    /// Remembers a value; when it is full, values older than `oldest` (Unix milliseconds) are dropped first.
+    /// Stores a value; when it is full, values older than `oldest` (Unix milliseconds) are dropped first.
     pub fn set(&self, key: ValueKey, value: ServedValue, oldest: i64) {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         if values.len() >= self.max && !values.contains_key(&key) {
@@ -52,7 +52,7 @@ impl LastValues {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    /// Remembers a complete response, within the same limit for the values of all responses; those with a value older
+    /// Stores a complete response, within the same limit for the values of all responses; responses with a value older
     /// than `oldest` are dropped first.
     pub fn set_answer(&self, key: ValueKey, answer: Vec<ExternalMetricValue>, oldest: i64) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn never_forgets_what_still_answers() {
+    fn keeps_values_that_may_still_be_served() {
         let last = LastValues::new(2);
         let value = |at| ServedValue { value: Milli(1), at, span: None };
         last.set(key("a"), value(10), 0);

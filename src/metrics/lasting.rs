@@ -8,7 +8,7 @@ use crate::parse::duration::millis;
 use crate::source::page::Page;
 use crate::telemetry::clock::Now;
 
-/// The time for which a request has the same response.
+/// The time for which the response to a request does not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lasting {
     /// Until its page is fetched again.
@@ -31,7 +31,7 @@ impl Lasting {
         Self::of_values(served, served.upstream.fresh_until(page)?, times, now)
     }
 
-    /// For values that are the same until this moment, as long as none of them is too old.
+    /// For values that do not change until this moment, as long as none of them is too old.
     pub(super) fn of_values(
         served: &ActiveRule,
         until: Instant,
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_with_the_page_and_with_the_age_of_values() {
+    fn expires_with_the_page_and_with_the_age_of_values() {
         let now = Now { monotonic: Instant::now(), unix_millis: 1_000 };
         let lasting = Lasting { until: now.monotonic + Duration::from_secs(5), from: 1_000, to: 3_000 };
         let at = |seconds, unix_millis| {

@@ -1,4 +1,4 @@
-//! Every metric that a configuration names, served or broken, for people to look at.
+//! Every metric in a configuration, served or broken, for display.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) struct ListedRule<'a> {
     /// The objects that the rule names.
     pub(crate) described: Vec<&'a DescribedObject>,
     pub(crate) is_external: bool,
-    /// What serves it; none if it is broken.
+    /// The rule that serves it; `None` if it is broken.
     pub(crate) served: Option<&'a Arc<ActiveRule>>,
     /// Why it is not served.
     pub(crate) problem: Option<&'a str>,

@@ -138,7 +138,7 @@ impl Metrics {
         let before = std::mem::replace(&mut *self.rules.write().unwrap_or_else(PoisonError::into_inner), rules.clone());
         self.answering.scraper.move_tasks(|served| rules.successor(served));
         drop(before);
-        self.answering.scraper.tell_news();
+        self.answering.scraper.announce_selection();
         shared.counters().retain_sources(|source| names.iter().any(|name| name == source));
     }
 
@@ -192,8 +192,8 @@ impl Metrics {
         Sharing { rules: self.rules(), scraper, shared, steady: *steady, instance: self.instance }
     }
 
-    /// Waits until there may be something new to take over from other replicas; for so long at most.
-    pub fn wait_for_news(&self, longest: Duration) {
-        self.answering.scraper.wait_for_news(longest);
+    /// Waits, for at most this time, until other replicas may have samples that this one lacks.
+    pub fn wait_for_selection(&self, longest: Duration) {
+        self.answering.scraper.wait_for_selection(longest);
     }
 }

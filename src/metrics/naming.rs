@@ -72,13 +72,15 @@ impl<'a> Namer<'a> {
             Identity::Labels { namespace: NamespaceLabels::First(namespace), name } => {
                 self.naming_by_labels(namespace, name, self.default_namespace())
             }
-            Identity::Labels { namespace: NamespaceLabels::Ignored | NamespaceLabels::Told, name } => Naming::Own {
-                namespace: Cow::Borrowed(&[]),
-                default_namespace: path.namespace.as_deref().filter(|_| !self.is_in_pattern()),
-                name: self.names(name),
-                default_name: None,
-                pattern: self.pattern(),
-            },
+            Identity::Labels { namespace: NamespaceLabels::Ignored | NamespaceLabels::FromValue, name } => {
+                Naming::Own {
+                    namespace: Cow::Borrowed(&[]),
+                    default_namespace: path.namespace.as_deref().filter(|_| !self.is_in_pattern()),
+                    name: self.names(name),
+                    default_name: None,
+                    pattern: self.pattern(),
+                }
+            }
         }
     }
 

@@ -13,7 +13,7 @@
 //! | no object left in `*` | – | 404 if nothing failed, 503 if something did |
 //! | the source failed | 503, or `onUnavailable` | 503; of pods each that failed is left out, or `onUnavailable` |
 //!
-//! (What a failure says is in [`super::failure`].)
+//! ([`super::failure`] contains the messages.)
 
 use std::fmt;
 use std::time::Duration;
@@ -147,7 +147,7 @@ pub(crate) fn nothing_left(left_out: impl IntoIterator<Item = Verdict>) -> Optio
 }
 
 impl Finding {
-    /// The same, where this is given, as of another time.
+    /// The same as of this time, if it is given.
     pub(crate) fn dated(self, at: Option<i64>) -> Self {
         match (self, at) {
             (Self::Number(number), Some(at)) => Self::Number(Number { at, ..number }),
@@ -155,7 +155,7 @@ impl Finding {
         }
     }
 
-    /// The same by a clock that differs by so many milliseconds.
+    /// The same on a clock with this difference in milliseconds.
     pub(crate) fn shifted(self, by: i64) -> Self {
         match self {
             Self::Number(number) => Self::Number(Number { at: number.at + by, newest: number.newest + by, ..number }),

@@ -6,12 +6,12 @@ use crate::promql::evaluate::{Data, EachSeries, Element, Labels, Times};
 use crate::promql::{Expr, Grouping, NAME_LABEL, VectorSelector};
 use crate::source::page::Series as PageSeries;
 
-/// Series that the selectors of an expression pick, together.
+/// Series that match the selectors of an expression.
 pub(super) struct PageData<'a> {
     selectors: Vec<&'a VectorSelector>,
     series: &'a [&'a PageSeries],
     scraped: i64,
-    /// Whether the expression looks at labels at all.
+    /// Whether the expression uses labels.
     labels: bool,
     /// Whether the page has more series than the selectors pick, because the rule has placeholders.
     is_loose: bool,

@@ -1,4 +1,4 @@
-//! What replicas share: each samples what is requested of any of them, and takes over what it lacks.
+//! Samples shared by replicas: each samples the selections that any of them serves, and imports missing samples.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -15,11 +15,11 @@ use crate::parse::selector::{Selector, SelectorLimits};
 use crate::source::shared::Shared;
 use crate::telemetry::clock::Steady;
 
-/// The number by which a process knows itself among replicas.
+/// The random number of this process among replicas.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instance(u64);
 
-/// What is sampled by the rules of this moment.
+/// The samples of the current rules.
 #[derive(Debug)]
 pub struct Sharing<'a> {
     pub(super) rules: Arc<Rules>,
@@ -30,24 +30,24 @@ pub struct Sharing<'a> {
 }
 
 impl Instance {
-    /// Hash maps have another one in each process.
+    /// Hash maps have random keys in each process.
     pub(super) fn new() -> Self {
         Self(RandomState::new().hash_one(()))
     }
 }
 
-/// The caps on a message.
+/// The limits of a message.
 fn message_limits(limits: &Limits) -> PeerMessageLimits {
     PeerMessageLimits { bytes: limits.peers.bytes, entries: limits.sampling.series, labels: limits.page.labels * 2 }
 }
 
 impl Sharing<'_> {
-    /// Whether there is anything that replicas can share: rules that look back.
+    /// Whether there is anything to share: rules that look back.
     pub fn looks_back(&self) -> bool {
         self.rules.look_back()
     }
 
-    /// What is sampled here, for a peer: all selections, or those of one rule and their samples.
+    /// The samples for a peer: all selections, or those of one rule with their samples.
     pub fn tell(&self, definition: Option<u64>) -> Vec<u8> {
         let now = self.shared.clock().now().monotonic;
         let scheduled = self.scraper.scheduled();
@@ -74,27 +74,28 @@ impl Sharing<'_> {
         let [rule] = rules.as_slice() else { return print(rules) };
         let with_samples =
             sampling.history.tell(self.steady.at(now), |objects| print(vec![PeerRule { objects, ..rule.clone() }]));
-        // What no peer would read is not sent.
+        // A peer would reject a longer message.
         if with_samples.len() > self.shared.limits().peers.bytes { print(rules) } else { with_samples }
     }
 
-    /// Reads what a peer told, as bytes; `None` if it was this process itself.
+    /// Parses a peer's message; `None` if it is from this process itself.
     ///
     /// # Errors
-    /// Why it cannot be read, in words.
+    /// Why the message is invalid.
     pub fn hear<'b>(&self, bytes: &'b [u8]) -> Result<Option<PeerMessage<'b>>, String> {
         let message = PeerMessage::parse(bytes, &message_limits(self.shared.limits()));
         let message = message.map_err(|error| error.to_string())?;
         Ok(Some(message).filter(|message| message.instance != self.instance.0))
     }
 
-    /// Goes on sampling what a peer told of at this moment. The rules of which it has earlier samples.
+    /// Continues sampling what a peer samples, according to its message at this moment. Returns the rules of which the
+    /// peer has earlier samples.
     pub fn follow(&self, message: &PeerMessage<'_>, at: Instant) -> Vec<u64> {
         let mut lacking = Vec::new();
         for rule in &message.rules {
             let Some(served) = self.rules.find_sampled(rule.definition) else { continue };
             let selections = self.selections(&served, rule);
-            // All of them are looked at.
+            // Without short-circuiting, because each call has an effect.
             if selections
                 .fold(false, |any, (selected, peers)| self.scraper.follow(&served, &selected, peers, at) || any)
             {
@@ -104,7 +105,7 @@ impl Sharing<'_> {
         lacking
     }
 
-    /// Takes over the samples that a peer told of at this moment, and samples what it samples.
+    /// Imports samples from a peer's message at this moment, and samples what the peer samples.
     pub fn take_over(&self, message: &PeerMessage<'_>, at: Instant) {
         for rule in &message.rules {
             let Some(served) = self.rules.find_sampled(rule.definition) else { continue };
@@ -120,7 +121,7 @@ impl Sharing<'_> {
         }
     }
 
-    /// The selections of a peer's rule that make sense for this one.
+    /// The selections of a peer's rule that are valid for this one.
     fn selections<'r>(
         &self,
         served: &'r Arc<ActiveRule>,

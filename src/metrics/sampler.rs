@@ -115,7 +115,7 @@ impl Round<'_> {
         let namespace = selected.namespace.clone().unwrap_or_default();
         let set = PodSet { namespace, selector: selected.label_selector.clone() };
         let Some(joined) = JoinedPages::scrape(self.served, &pods, &set, of, wait, &mut Trace::off()) else { return };
-        // One store is for the objects of all requests, so what placeholders stand for is picked later.
+        // One store is for the objects of all requests, so the values of placeholders are applied later.
         let selectors: Vec<VectorSelector> = expr.selectors().map(VectorSelector::loosened).collect();
         let is_wanted = |(labels, _): &(Labels, Sample)| {
             let name = labels.get(NAME_LABEL).unwrap_or_default();

@@ -26,27 +26,27 @@ pub(super) type Sampler = Arc<dyn Fn(&Arc<ActiveRule>, &SampledSelection, Instan
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SampledSelection {
     pub(super) namespace: Option<String>,
-    /// Canonical text.
+    /// The canonical text.
     pub(super) label_selector: String,
     pub(super) name: Option<String>,
 }
 
-/// When a selection was and will be sampled, as seen from one moment.
+/// The times of a selection's samples, relative to one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Schedule {
-    /// How long ago it was requested last.
+    /// The time since its last request.
     pub(super) requested: Duration,
-    /// How long ago its first sample was taken.
+    /// The time since its first sample.
     pub(super) since: Duration,
-    /// How soon it is sampled again.
+    /// The time until its next sample.
     pub(super) due: Duration,
 }
 
-/// Samples what requests need.
+/// Samples the selections that requests need.
 pub(super) struct Scraper {
     state: Mutex<State>,
     changed: Condvar,
-    /// Whether something is sampled that was not before, since this was last asked.
+    /// Whether a new selection has been sampled since the last call.
     news: (Mutex<bool>, Condvar),
     shared: Arc<Shared>,
     steady: Steady,
@@ -55,7 +55,7 @@ pub(super) struct Scraper {
 
 #[derive(Default)]
 struct State {
-    /// By the address of the rule, which does not change while the rule is served.
+    /// Keyed by the address of the rule, which does not change while the rule is served.
     tasks: HashMap<(usize, SampledSelection), Task>,
     /// Rules that are no longer requested, and when their samples are no longer needed.
     expiring: HashMap<usize, (Weak<ActiveRule>, Instant)>,
@@ -67,13 +67,13 @@ struct Task {
     interval: Duration,
     due: Instant,
     last_requested: Instant,
-    /// When its first sample was taken, here or by a peer.
+    /// The time of its first sample, here or at a peer.
     since: Instant,
-    /// A thread is sampling it.
+    /// Whether a thread is sampling it.
     busy: bool,
-    /// It lists and scrapes pods.
+    /// Whether it lists and scrapes pods.
     of_pods: bool,
-    /// Its last round was slow.
+    /// Whether its last round was slow.
     slow: bool,
 }
 
@@ -92,7 +92,7 @@ impl Scraper {
     /// Starts or continues sampling, because there was a request.
     ///
     /// # Errors
-    /// If the limit on selections is reached, of which one namespace has a quarter.
+    /// If the limit on selections is reached. One namespace may use a quarter of it.
     pub(super) fn ask(
         self: &Arc<Self>,
         served: &Arc<ActiveRule>,
@@ -112,7 +112,7 @@ impl Scraper {
                 Task { served, interval, due: now, last_requested: now, since: now, busy: false, of_pods, slow: false },
             );
             self.changed.notify_one();
-            self.tell_news();
+            self.announce_selection();
         }
         self.start_once(state);
         Ok(())
@@ -140,7 +140,7 @@ impl Scraper {
             .filter_map(|((_, selected), task)| {
                 let successor = successor(&*task.served.upgrade()?)?;
                 let key = (Arc::as_ptr(&successor) as usize, selected.clone());
-                // A round for the previous rule is completed.
+                // The round in progress for the previous rule is completed.
                 let due = if task.busy { task.due + task.interval } else { task.due };
                 Some((key, Task { served: Arc::downgrade(&successor), due, busy: false, ..*task }))
             })
@@ -156,7 +156,7 @@ impl Scraper {
         }
         drop(state);
         for number in 0..self.shared.limits().sampling.threads {
-            // They end when the scraper is dropped.
+            // The threads end when the scraper is dropped.
             let scraper = Arc::downgrade(self);
             let work = move || {
                 while let Some(scraper) = scraper.upgrade() {
@@ -222,7 +222,8 @@ impl Scraper {
         if let Some(task) = self.lock().tasks.get_mut(&key) {
             task.busy = false;
             task.slow = took > task.interval / 4;
-            // From the time when it was due, so that samples keep their distance; missed rounds are not repeated.
+            // Relative to the time when it was due, so that samples have a constant distance; missed rounds are not
+            // repeated.
             let late = self.now().saturating_duration_since(task.due);
             if late > task.interval {
                 debug!("sampling {} is late", key.1.label_selector);

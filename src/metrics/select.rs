@@ -22,11 +22,11 @@ pub(super) enum Naming<'a> {
     },
     /// By labels, or by members of a JSON item.
     Own {
-        /// Labels that name the namespace, of which the first one present counts; none for cluster-scoped objects.
+        /// The labels that name the namespace, of which the first present one is used; none for cluster-scoped objects.
         namespace: Cow<'a, [String]>,
         /// The namespace of members that name none.
         default_namespace: Option<&'a str>,
-        /// Labels that name the object, likewise.
+        /// The labels that name the object, of which the first present one is used.
         name: Cow<'a, [String]>,
         /// The name of members that name none.
         default_name: Option<&'a str>,
@@ -52,7 +52,7 @@ pub(super) struct Wanted<'a> {
 /// The members that describe one object: series, or items of a JSON page.
 pub(super) type ObjectMembers<'p, T> = Result<Vec<&'p T>, RefusalReason>;
 
-/// What was found, by object name in order; or why nothing was.
+/// The result, by object name in order, or the reason why there is none.
 pub(super) type MembersByObject<'p, T> = Result<BTreeMap<String, ObjectMembers<'p, T>>, MissingReason>;
 
 /// A member that may name the object that it describes.
@@ -72,12 +72,12 @@ pub(super) trait Describes {
         Vec::new()
     }
 
-    /// The namespace it names by itself, before labels.
+    /// The namespace that the member names itself, without labels.
     fn own_namespace(&self) -> Option<&str> {
         None
     }
 
-    /// The object it names by itself, before labels.
+    /// The object that the member names itself, without labels.
     fn own_name(&self) -> Option<&str> {
         None
     }
@@ -283,7 +283,7 @@ impl Describes for PageItem {
     }
 }
 
-/// A query returns these labels, and no others.
+/// A query returns only these labels.
 impl Describes for Sample {
     fn own_namespace(&self) -> Option<&str> {
         self.namespace.as_deref()

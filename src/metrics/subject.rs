@@ -123,7 +123,7 @@ impl<'a> Subject<'a> {
         bound.map_err(|error| self.about().bad_request(&error))
     }
 
-    /// Rejects a namespace that the source may not describe, whatever its page contains.
+    /// Rejects a namespace that the source may not describe, regardless of the content of its page.
     pub(super) fn check_namespace(&self) -> Result<(), Failure> {
         let namespace = match &self.request.path.name {
             ObjectName::One(name) if self.kind.resource == "namespaces" => Some(name.as_str()),

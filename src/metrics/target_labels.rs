@@ -1,5 +1,5 @@
-//! The labels that series of a pod's page get when pages are joined: those that Prometheus' service discovery adds, which
-//! win over the page's own.
+//! The labels that series get when pages of pods are joined: those of Prometheus' service discovery, which override the
+//! page's own.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::kube::pod::Pod;
 use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::Labels;
 
-/// The prefix of a page's own label that has such a name.
+/// The prefix for a page's own label with such a name.
 const EXPORTED: &str = "exported_";
 
 /// The labels of one pod as a target, in order of their names.
@@ -46,13 +46,13 @@ impl TargetLabels {
         self.0.iter().find(|(label, _)| *label == name).map(|(_, value)| value.as_str())
     }
 
-    /// The labels of a series with these labels of its own.
+    /// The labels of a series, from its own labels.
     pub(super) fn join<'a>(
         &'a self,
         own: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
     ) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
         let is_target = |(name, _): &(Cow<'a, str>, Cow<'a, str>)| self.get(name).is_some();
-        // An empty label is the same as none.
+        // An empty label is equivalent to no label.
         let (mut conflicting, mut labels): (Vec<_>, Vec<_>) =
             own.filter(|(_, value)| !value.is_empty()).partition(is_target);
         labels.extend(self.0.iter().map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(value.as_str()))));
@@ -67,7 +67,7 @@ impl TargetLabels {
         labels
     }
 
-    /// The same with the metric's name, for an expression.
+    /// The same, including the metric's name, for an expression.
     pub(super) fn join_named<'a>(
         &'a self,
         name: &'a str,
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn are_those_of_service_discovery() {
+    fn sets_the_labels_of_service_discovery() {
         let by_name = pods(PodPort::Name("metrics".to_owned()));
         let target = TargetLabels::of(&pod("n1"), "shop", "http://10.0.0.1:80/m#u", &by_name);
         assert_eq!(
@@ -115,9 +115,9 @@ mod tests {
         assert_eq!(join(&target, &[]), "__name__=up instance=[fd00::1]:81 namespace=shop pod=web-0");
     }
 
-    /// As `mutateSampleLabels` in Prometheus' scrape/scrape.go does it.
+    /// Like `mutateSampleLabels` in Prometheus' scrape/scrape.go.
     #[test]
-    fn win_over_those_of_the_page() {
+    fn target_labels_override_labels_of_the_page() {
         let target = TargetLabels(vec![("namespace", "shop".to_owned()), ("pod", "web-0".to_owned())]);
         for (own, expected) in [
             (&[("pod", "x"), ("a", "b")][..], "__name__=up a=b exported_pod=x namespace=shop pod=web-0"),

@@ -13,14 +13,14 @@ use crate::source::error::SourceError;
 use crate::source::page::{PageSummary, Refusal};
 use crate::source::prometheus::QuerySummary;
 
-/// Collects the events of one evaluation; while it is off, only what was left out.
+/// Collects the events of one evaluation; while it is off, only the objects that were left out.
 #[derive(Debug, Default)]
 pub struct Trace {
     events: Option<Vec<Event>>,
     left_out: Vec<(&'static str, u32)>,
 }
 
-/// One event. Texts contain what sources and callers sent, unescaped.
+/// One event. Its texts may contain unescaped bytes of sources and clients.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// This rule serves the request.
@@ -44,17 +44,17 @@ pub enum Event {
         /// The types of these series from TYPE lines, each once; empty if none is declared.
         types: Vec<&'static str>,
     },
-    /// A series counts requests for metrics, Metriclet's own among them.
+    /// A series counts requests for metrics, including Metriclet's own.
     OwnScrape { label: String, value: String },
     /// The raw value of a counter is served.
     CounterAsLevel { name: String },
     /// The number of objects that `labelSelector` selects.
     ObjectsSelected { count: usize },
-    /// The number of pods that are selected for the request, and where they come from.
+    /// The number of selected pods, and where they come from.
     PodsSelected { count: usize, origin: PodsOrigin },
     /// The object selects the pods that have these labels.
     PodSelector { selector: String },
-    /// How many of the pods whose pages are joined responded.
+    /// The number of responding pods whose pages are joined.
     PodsJoined { count: PodCount },
     /// The pod is not scraped.
     PodSkipped { pod: String, reason: SkippedTarget },
@@ -74,22 +74,22 @@ pub enum Event {
     QueryResult { summary: QuerySummary },
     /// The source failed, and this value is served for an object.
     StoodIn { object: String, value: ServedValue, kind: &'static str },
-    /// The request goes to another adapter, as no rule serves it or as its rule is shadowed.
+    /// The request is forwarded to another adapter, because no rule serves it or its rule is shadowed.
     Forwarded { to: String, path: String },
-    /// What the other adapter answered, or why it did not.
+    /// The response of the other adapter, or the reason why there was none.
     ForwardAnswer { answer: String },
-    /// How the rule's values compare with those of the other adapter.
+    /// The comparison of the rule's values with those of the other adapter.
     Shadow { outcome: ShadowOutcome, ratio: Option<f64>, error: Option<String> },
-    /// The value that was found for an object, and the value that is served.
+    /// The evaluated value of an object, and the served value.
     Judged { object: String, finding: Finding, verdict: Verdict },
 }
 
-/// Where pods that are selected come from.
+/// The origin of the selected pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PodsOrigin {
     /// A list of the Kubernetes API.
     List,
-    /// The watch of their namespace, which received something so long ago.
+    /// The watch of their namespace, with the time since its last event.
     Watch(Duration),
 }
 
@@ -136,7 +136,7 @@ impl Trace {
 }
 
 impl Event {
-    /// The topic of the event, in one word.
+    /// The topic of the event, as one word.
     pub fn topic(&self) -> &'static str {
         match self {
             Self::Rule { .. } => "rule",
@@ -160,13 +160,13 @@ impl Event {
         }
     }
 
-    /// What happened, on one line. Control characters are escaped, so that foreign text cannot reach a terminal raw.
+    /// The event on one line. Control characters are escaped for terminals.
     pub fn text(&self) -> String {
         let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
         self.detail().chars().map(shown).collect()
     }
 
-    /// What happened, unescaped.
+    /// The event, unescaped.
     fn detail(&self) -> String {
         match self {
             Self::Rule { metric, resource: Some(resource), value } => format!("{metric} of {resource}, value {value}"),
@@ -215,7 +215,7 @@ impl Event {
     }
 }
 
-/// One line, with its topic before it.
+/// The event on one line, preceded by its topic.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<8} {}", self.topic(), self.text())

@@ -41,7 +41,7 @@ pub(super) fn answer(
     Ok(values)
 }
 
-/// The failure of a page that was fetched in the background too long ago: it does not show the current values, nor that
+/// The failure of a page that was fetched in the background too long ago: it shows neither the current values nor that
 /// one is missing.
 pub(super) const OUTLIVED: &str = "its last refresh is older than maxAge allows";
 

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_values_for_their_place() {
+    fn escapes_values_by_media_type() {
         for (text, media_type, expected, body) in [
             (r#"{"a":"{metric}!"}"#, None, JSON, r#"{"a":"a\"\\\n&=b!"}"#),
             (r#"{"query":"{ grid { size } }"}"#, None, JSON, r#"{"query":"{ grid { size } }"}"#),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_could_not_escape() {
+    fn rejects_placeholders_that_cannot_be_escaped() {
         let outside = "expected {name} within a JSON string";
         for (text, media_type, why) in [
             (r#"{"a":"{name}","b":{name}}"#, Some("application/json"), "expected JSON for this contentType: "),

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn measures_rsa_keys() {
+    fn returns_the_size_of_rsa_keys() {
         let number = |bytes: &[u8]| [&[2, u8::try_from(bytes.len()).unwrap()], bytes].concat();
         let sequence = |content: Vec<u8>| [&[0x30, u8::try_from(content.len()).unwrap()], &content[..]].concat();
         let rsa = sequence([&[6, 9][..], RSA.as_bytes(), &[5, 0]].concat());
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn survives_any_byte() {
+    fn rejects_corrupted_bytes_without_panic() {
         let params = CertificateParams::new(Vec::new()).unwrap();
         let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
         let mut refused = 0;

@@ -10,10 +10,10 @@ use super::escape::Escaped;
 const SCHEME: &str = "spiffe://";
 
 /// SPIFFE-ID §2.3: the maximum length in bytes that every implementation supports.
-const LONGEST_ID: usize = 2_048;
+const MAX_ID_LEN: usize = 2_048;
 
 /// SPIFFE-ID §2.1: the maximum length of a trust domain in bytes.
-const LONGEST_DOMAIN: usize = 255;
+const MAX_DOMAIN_LEN: usize = 255;
 
 /// The name to compare with a certificate's subjectAltName.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +55,14 @@ impl SpiffeId {
         let unreserved = |byte: u8| byte.is_ascii_digit() || b".-_".contains(&byte);
         let in_domain = |byte: u8| byte.is_ascii_lowercase() || unreserved(byte);
         let in_path = |byte: u8| byte.is_ascii_alphabetic() || unreserved(byte);
-        if !(1..=LONGEST_DOMAIN).contains(&domain.len()) || !domain.bytes().all(in_domain) {
+        if !(1..=MAX_DOMAIN_LEN).contains(&domain.len()) || !domain.bytes().all(in_domain) {
             return Err("a trust domain of lower-case letters, digits, dots, dashes and underscores");
         }
         let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(in_path);
         if !path.split('/').all(is_segment) {
             return Err("path segments of letters, digits, dots, dashes and underscores");
         }
-        if text.len() > LONGEST_ID { Err("at most 2048 bytes") } else { Ok(Self(text.to_owned())) }
+        if text.len() > MAX_ID_LEN { Err("at most 2048 bytes") } else { Ok(Self(text.to_owned())) }
     }
 
     /// Whether a URI equals this ID. A byte comparison suffices, because an ID has only one spelling.

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses() {
+    fn rejects() {
         for (text, message) in [
             ("", "line 1: expected a header, found nothing"),
             ("\r\n", "line 1: expected a header, found nothing"),

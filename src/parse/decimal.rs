@@ -4,7 +4,7 @@
 use super::quantity::{Milli, QuantityError};
 
 /// The maximum length of a quantity in bytes: about three times the digits of the largest 64-bit number.
-const LONGEST: usize = 64;
+const MAX_LEN: usize = 64;
 
 /// Suffixes with their powers of ten and two.
 const SUFFIXES: [(&str, i32, u32); 16] = [
@@ -43,7 +43,7 @@ impl Decimal {
     }
 
     fn read(text: &str) -> Option<Self> {
-        if text.len() > LONGEST {
+        if text.len() > MAX_LEN {
             return None;
         }
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn makes_floats_of_tolerances() {
+    fn converts_tolerances_to_floats() {
         for (text, float) in [
             ("0", 0.0),
             ("0.1", 0.1),

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn are_those_of_other_programs() {
+    fn equals_the_digest_of_other_programs() {
         assert_eq!(text(b"abc"), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(number(&0x61_u8), 0xca97_8112_ca1b_bdca);
         assert_ne!(number(&("a", "bc")), number(&("ab", "c")));

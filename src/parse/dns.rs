@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_names() {
+    fn recognizes_names() {
         let long = "a".repeat(64);
         let names = format!("{0}.{0}.{0}.{0}", "a".repeat(63));
         for (text, expected) in [

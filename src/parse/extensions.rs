@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_rights_to_sign() {
+    fn recognizes_rights_to_sign() {
         let authority = || IsCa::Ca(BasicConstraints::Constrained(0));
         let [crl, cert, signature] =
             [KeyUsagePurpose::CrlSign, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_purposes() {
+    fn recognizes_purposes() {
         for (purposes, expected) in [
             (vec![], None),
             (vec![ExtendedKeyUsagePurpose::ClientAuth], Some(false)),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_can_be_read_in_two_ways() {
+    fn rejects_ambiguous_extensions() {
         let sequence = |id: &[u64], content: &[u8]| CustomExtension::from_oid_content(id, content.to_vec());
         let (names, other) = ([2, 5, 29, 17], [1, 2, 3]);
         for (extensions, is_read) in [
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn survives_any_byte() {
+    fn rejects_corrupted_bytes_without_panic() {
         let der = der(|params| {
             params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign];

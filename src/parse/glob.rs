@@ -1,21 +1,21 @@
-//! Patterns of names, in which `*` stands for any text, or for none.
+//! Patterns of names, in which `*` stands for any text, including none.
 
-/// A pattern for the whole of a name.
+/// A pattern that must match a whole name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameGlob(String);
 
 impl NameGlob {
-    /// Every text is a pattern.
+    /// A pattern; every text is valid.
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// As it was written.
+    /// The pattern as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it stands for one name alone.
+    /// Whether the pattern matches only one name.
     pub fn is_literal(&self) -> bool {
         !self.0.contains('*')
     }
@@ -25,16 +25,16 @@ impl NameGlob {
         matches(self.0.as_bytes(), name.as_bytes())
     }
 
-    /// The same, where upper and lower case of ASCII letters are the same.
-    pub fn matches_in_any_case(&self, name: &str) -> bool {
+    /// The same, ignoring the case of ASCII letters.
+    pub fn matches_ignoring_case(&self, name: &str) -> bool {
         matches(self.0.to_ascii_lowercase().as_bytes(), name.to_ascii_lowercase().as_bytes())
     }
 }
 
-/// Looks back to the last `*` alone, so that the time is at most the product of both lengths.
+/// Returns only to the last `*`, so that the time is at most the product of both lengths.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut from) = (0, 0);
-    // Behind the last `*`, and where in the name its text ends so far.
+    // The position after the last `*` in the pattern, and the end of its text so far in the name.
     let mut star: Option<(usize, usize)> = None;
     while from < name.len() {
         match (pattern.get(at), name.get(from)) {
@@ -84,8 +84,8 @@ mod tests {
         ] {
             assert_eq!(NameGlob::new(pattern).matches(name), expected, "{pattern} {name}");
         }
-        assert!(NameGlob::new("Queue_*").matches_in_any_case("queue_LAG"));
-        assert!(!NameGlob::new("Queue_*").matches_in_any_case("lag"));
+        assert!(NameGlob::new("Queue_*").matches_ignoring_case("queue_LAG"));
+        assert!(!NameGlob::new("Queue_*").matches_ignoring_case("lag"));
         let long = "a".repeat(253);
         assert!(!NameGlob::new(&"*a".repeat(126)).matches(&(long.clone() + "b")));
         assert!(NameGlob::new(&"*a".repeat(126)).matches(&long));

@@ -1,9 +1,9 @@
 //! The API groups and their versions.
 
-/// The group of metrics of objects.
+/// The group of object metrics.
 pub(crate) const CUSTOM_METRICS: &str = "custom.metrics.k8s.io";
 
-/// The group of metrics without an object.
+/// The group of external metrics.
 pub(crate) const EXTERNAL_METRICS: &str = "external.metrics.k8s.io";
 
 /// An API group.

@@ -68,8 +68,8 @@ pub enum HeadError {
     Body(u64),
 }
 
-/// How many headers are parsed without an allocation: more than ordinary clients send.
-const FEW: usize = 64;
+/// The number of headers that are parsed without an allocation; ordinary clients send fewer.
+const HEADERS_ON_STACK: usize = 64;
 
 /// Parses the head at the start of `input`; `None` if it is still incomplete. The first `seen` bytes were already
 /// examined by an earlier call, so that parsing byte by byte takes linear time.
@@ -79,7 +79,7 @@ const FEW: usize = 64;
 pub fn parse(input: &[u8], seen: usize, limits: HeadLimits) -> Result<Option<Head<'_>>, HeadError> {
     // Ignores bytes beyond the limit, so that the result does not depend on how the bytes arrive.
     let input = input.get(..limits.bytes).unwrap_or(input);
-    // Usually one head has arrived, and nothing else. Line ends need no search then: httparse rejects a CR without an LF, so if
+    // Usually the input is exactly one head. Then line ends need no search: httparse rejects a CR without an LF, so if
     // there are as many LFs as CRs, each LF follows a CR.
     if seen == 0
         && let [.., b'\r', b'\n', b'\r', b'\n'] = input
@@ -101,7 +101,7 @@ pub fn parse(input: &[u8], seen: usize, limits: HeadLimits) -> Result<Option<Hea
 /// last byte may be a CR whose LF has not arrived yet.
 fn empty_line(input: &[u8], from: usize) -> Result<Option<usize>, HeadError> {
     let mut end = None;
-    // How many CRs belong to an LF after them.
+    // The number of CRs that an LF follows.
     let mut ended = 0;
     for at in memchr_iter(b'\n', input.get(from..).unwrap_or_default()) {
         ended += usize::from(at > 0);
@@ -116,7 +116,8 @@ fn empty_line(input: &[u8], from: usize) -> Result<Option<usize>, HeadError> {
     }
     let searched = input.get(from..end.unwrap_or(input.len())).unwrap_or_default();
     ended += usize::from(searched.last() == Some(&b'\r'));
-    // As each LF has its CR, a CR without an LF is one too many. The crate counts bytes by vector units.
+    // Each LF follows a CR, so a greater number of CRs means that one has no LF. The crate counts bytes with vector
+    // instructions.
     if memchr_iter(b'\r', searched).count() == ended { Ok(end) } else { Err(HeadError::LineEnd) }
 }
 
@@ -125,9 +126,9 @@ fn read(head: &[u8], most: usize) -> Result<Head<'_>, HeadError> {
     if head.starts_with(b"\r") {
         return Err(HeadError::Syntax("a request line first"));
     }
-    let mut few = [const { MaybeUninit::uninit() }; FEW];
-    match fill(head, few.get_mut(..most.min(FEW)).unwrap_or_default()) {
-        Err(httparse::Error::TooManyHeaders) if most > FEW => {
+    let mut few = [const { MaybeUninit::uninit() }; HEADERS_ON_STACK];
+    match fill(head, few.get_mut(..most.min(HEADERS_ON_STACK)).unwrap_or_default()) {
+        Err(httparse::Error::TooManyHeaders) if most > HEADERS_ON_STACK => {
             let mut many = vec![MaybeUninit::uninit(); most];
             fill(head, &mut many).map_err(|error| explain(error, most))?
         }
@@ -143,12 +144,12 @@ fn fill<'a>(
 ) -> Result<Result<Head<'a>, HeadError>, httparse::Error> {
     let mut request = httparse::Request::new(&mut []);
     Ok(match request.parse_with_uninit_headers(head, headers)? {
-        httparse::Status::Complete(length) if length == head.len() => understand(&request, length),
+        httparse::Status::Complete(length) if length == head.len() => check_request(&request, length),
         _ => Err(HeadError::Syntax("one empty line, at the end")),
     })
 }
 
-fn understand<'a>(request: &httparse::Request<'_, 'a>, length: usize) -> Result<Head<'a>, HeadError> {
+fn check_request<'a>(request: &httparse::Request<'_, 'a>, length: usize) -> Result<Head<'a>, HeadError> {
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return Err(HeadError::Syntax("a request line"));
     };
@@ -193,7 +194,7 @@ fn digits(value: &[u8]) -> Result<u64, HeadError> {
     number.ok_or(HeadError::Header("Content-Length", "expected a number of bytes, found something else"))
 }
 
-/// Whether the connection stays open: HTTP/1.1 unless told to close, HTTP/1.0 only if told to stay open.
+/// Whether the connection stays open: HTTP/1.1 unless the request says close, HTTP/1.0 only if it says keep-alive.
 fn keeps_alive(headers: &[Header<'_>], minor: u8) -> bool {
     let connection = headers.iter().filter(|(name, _)| is_named(name, "Connection"));
     let options: Vec<&[u8]> =
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_clients_send() {
+    fn parses_heads_of_ordinary_clients() {
         let head =
             parsed("GET /apis?x=1 HTTP/1.1\r\nHost: a\r\nX-Remote-Group:  system:masters \r\n\r\nGET /").unwrap();
         let expected = Head {
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_two_readers_read_differently() {
+    fn rejects_ambiguous_heads() {
         let none = "expected none, found one";
         let syntax = |expected| HeadError::Syntax(expected);
         let name = syntax("header names of letters, digits and dashes, each directly followed by a colon");
@@ -337,18 +338,22 @@ mod tests {
     }
 
     #[test]
-    fn refuses_early() {
+    fn rejects_invalid_heads_early() {
         assert_eq!(parsed("GET / HTTP/1.1\n"), Err(HeadError::LineEnd));
         assert_eq!(parsed("\n"), Err(HeadError::LineEnd));
         assert_eq!(parsed(&"x".repeat(199)), Ok(None));
         assert_eq!(parsed(&"x".repeat(200)), Err(HeadError::TooLong(200)));
-        assert_eq!(parsed(&("x".repeat(200) + "\n")), Err(HeadError::TooLong(200)), "as if the last byte came later");
+        assert_eq!(
+            parsed(&("x".repeat(200) + "\n")),
+            Err(HeadError::TooLong(200)),
+            "the same as if the last byte came later"
+        );
         let just = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "a".repeat(200 - 26));
         assert_eq!(parsed(&just).unwrap().unwrap().length, 200);
     }
 
     #[test]
-    fn takes_many_headers_where_it_may() {
+    fn accepts_many_headers_within_the_limit() {
         let lines: String = (0..1_023).map(|n| format!("X-Remote-Group: {n}\r\n")).collect();
         let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
         let many = HeadLimits { bytes: 64 * 1024, headers: 1_024 };

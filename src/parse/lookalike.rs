@@ -1,4 +1,4 @@
-//! Recognizes pages in other formats that were taken for Prometheus text.
+//! Recognizes pages in other formats that a source reads as Prometheus text.
 
 /// The likely format of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

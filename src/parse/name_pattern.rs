@@ -6,7 +6,7 @@ use regex_lite::{Regex, RegexBuilder};
 use super::escape::Escaped;
 
 /// The maximum length of a searched text. A name and a namespace together have at most 316 bytes.
-const LONGEST: usize = 1_024;
+const MAX_LEN: usize = 1_024;
 
 /// A regular expression that must match a whole text, with groups for an object's name and namespace. Patterns are
 /// equal if their texts are.
@@ -54,7 +54,7 @@ impl NamePattern {
 
     /// The object named in a text; `None` if the pattern does not match the whole text.
     pub fn read<'t>(&self, text: &'t str) -> Option<ObjectInText<'t>> {
-        let captures = self.regex.captures(text).filter(|_| text.len() <= LONGEST)?;
+        let captures = self.regex.captures(text).filter(|_| text.len() <= MAX_LEN)?;
         let group = |name| captures.name(name).map(|found| found.as_str()).filter(|found| !found.is_empty());
         Some(ObjectInText { namespace: group("namespace"), name: group("name")? })
     }
@@ -108,11 +108,11 @@ mod tests {
             assert_eq!(found, expected, "{pattern} {text}");
         }
         let all = parse("(?s)(?<name>.+)").unwrap();
-        assert!(all.read(&"a".repeat(LONGEST)).is_some() && all.read(&"a".repeat(LONGEST + 1)).is_none());
+        assert!(all.read(&"a".repeat(MAX_LEN)).is_some() && all.read(&"a".repeat(MAX_LEN + 1)).is_none());
     }
 
     #[test]
-    fn refuses() {
+    fn rejects() {
         for (pattern, message) in [
             ("web", "expected a group (?<name>…) around the object's name, found none"),
             ("(web)", "expected a group (?<name>…) around the object's name, found none"),

@@ -148,7 +148,7 @@ pub fn parse(raw: &str, max: usize) -> Result<ApiPath, PathError> {
 
 fn decoded(path: &str) -> Result<ApiPath, PathError> {
     let path = path.trim_end_matches('/');
-    let (mut segments, mut rest) = (Vec::with_capacity(LONGEST), path);
+    let (mut segments, mut rest) = (Vec::with_capacity(MAX_SEGMENTS), path);
     while let Some((segment, after)) = split_at(rest, b'/') {
         segments.push(segment);
         rest = after;
@@ -160,8 +160,8 @@ fn decoded(path: &str) -> Result<ApiPath, PathError> {
     route(&segments)
 }
 
-/// Segments of the longest route.
-const LONGEST: usize = 9;
+/// The number of segments of the longest route.
+const MAX_SEGMENTS: usize = 9;
 
 fn route(segments: &[&str]) -> Result<ApiPath, PathError> {
     Ok(match *segments {

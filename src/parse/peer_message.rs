@@ -325,13 +325,13 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_it_prints() {
+    fn parses_its_own_output() {
         let message = message();
         assert_eq!(PeerMessage::parse(&message.print(), &LIMITS), Ok(message));
     }
 
     #[test]
-    fn every_byte_counts() {
+    fn parses_only_complete_canonical_messages() {
         let printed = message().print();
         for length in 0..printed.len() {
             let expected = if length < VERSION.len() { PeerMessageError::Version } else { PeerMessageError::Length };
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_replica_sends() {
+    fn rejects_invalid_messages() {
         let with = |change: fn(&mut PeerMessage<'_>)| {
             let mut message = message();
             change(&mut message);

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_certificates_among_other_things() {
+    fn finds_certificates_among_other_blocks() {
         let text = format!(
             "CN=me\n{}{}\n{}",
             block("CERTIFICATE", "AAEC"),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_private_keys_among_other_things() {
+    fn finds_private_keys_among_other_blocks() {
         for (kind, is_read) in [
             ("PRIVATE KEY", true),
             ("RSA PRIVATE KEY", true),

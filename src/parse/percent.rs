@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encodes_what_each_place_demands() {
+    fn encodes_by_component() {
         let text = "a/b c\u{e9}~+%";
         assert_eq!(Encoded::in_segment(text).to_string(), "a%2Fb%20c%C3%A9~+%25");
         assert_eq!(Encoded::unreserved(text).to_string(), "a%2Fb%20c%C3%A9~%2B%25");
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_what_decodes_to_itself() {
+    fn recognizes_paths_without_escapes() {
         assert!(["", "apis/a+b;c~!", "-._"].into_iter().all(is_plain));
         assert!(["%41", "a b", "a\tb", "\u{e9}", "a\u{7f}", "\u{85}"].into_iter().all(|path| !is_plain(path)));
     }

@@ -12,7 +12,7 @@ use std::fmt;
 use super::escape::Escaped;
 
 /// The maximum length of a quantity in bytes; a 64-bit float cannot represent more digits.
-const LONGEST: usize = 64;
+const MAX_LEN: usize = 64;
 
 /// Decimal suffixes and their powers of ten.
 const DECIMAL: [(&str, i32); 10] =
@@ -92,7 +92,7 @@ fn thousandths(fraction: f64) -> i64 {
 /// If the text is not a quantity, or exceeds the range of 64-bit floats.
 pub fn parse(text: &str) -> Result<f64, QuantityError> {
     let fail = || QuantityError::of(text);
-    if text.len() > LONGEST {
+    if text.len() > MAX_LEN {
         return Err(fail());
     }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_the_nearest_thousandth_and_never_zero() {
+    fn rounds_to_the_nearest_thousandth_but_not_to_zero() {
         for (value, expected) in [
             (0.0, Ok(0)),
             (-0.0, Ok(0)),

@@ -59,7 +59,7 @@ pub(crate) fn split(target: &str) -> (&str, Option<&str>) {
 /// Parses the text after the `?`, of at most `max` bytes.
 ///
 /// # Errors
-/// If any parameter, known or not, cannot be decoded: a truncated or garbled selector must not count as none.
+/// If any parameter, known or not, cannot be decoded: a truncated or garbled selector must not count as an absent one.
 pub fn parse(raw: Option<&str>, max: usize) -> Result<Query, QueryError> {
     let raw = raw.unwrap_or_default();
     if raw.len() > max {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses() {
+    fn rejects() {
         for (raw, expected) in [
             ("a=%", QueryError::BadEscape("%".into())),
             ("%zz", QueryError::BadEscape("%zz".into())),

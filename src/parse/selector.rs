@@ -207,7 +207,7 @@ mod tests {
     const LIMITS: SelectorLimits = SelectorLimits { bytes: 100, requirements: 3 };
 
     #[test]
-    fn says_what_is_wrong() {
+    fn describes_syntax_errors() {
         for (text, message) in [
             (",", r#"expected a label key or "!" at byte 0, found ",""#),
             ("a,", r#"expected a label key or "!" at byte 2, found the end"#),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_values_by_bytes() {
+    fn limits_values_by_bytes() {
         let limits = SelectorLimits { bytes: 1 << 20, requirements: 1 };
         let text = format!("a in ({})", vec!["x"; 100_000].join(","));
         assert_eq!(Selector::parse(&text, &limits).unwrap().to_string(), "a in (x)");

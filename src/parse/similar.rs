@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_what_may_be_meant() {
+    fn finds_similar_names() {
         for (meant, there, expected) in [
             ("vllm:num_requests_waiting", "vllm_num_requests_waiting", Some(0)),
             ("queue.depth", "queue_depth", Some(0)),

@@ -1,5 +1,5 @@
-//! Sorting and maps with little code. The sorts of std are compiled again for each type, at 6 KB each, and so is
-//! `collect` into an ordered map, which sorts first. Where speed matters more, use std's.
+//! Sorting and maps with little machine code. std's sorts are compiled separately for each type, at 6 KB each, and so
+//! is `collect` into an ordered map, which sorts first. Use std's where speed matters more.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sorts_as_std_does() {
+    fn sorts_like_std() {
         // A multiplicative generator is random enough and reproducible.
         let mut state = 1_u64;
         let mut next = |below: u64| {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_equal_keys_counts() {
+    fn keeps_the_last_value_of_equal_keys() {
         let entries = [("b", 1), ("a", 2), ("b", 3)];
         assert_eq!(map(entries), entries.into_iter().collect());
         assert_eq!(set(["b", "a", "b"]), ["a", "b"].into());

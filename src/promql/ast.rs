@@ -200,7 +200,7 @@ impl VectorSelector {
     }
 
     /// Whether the selector matches nearly every series, because it matches one without a name and without labels.
-    pub(super) fn takes_all(&self) -> bool {
+    pub(super) fn selects_all(&self) -> bool {
         self.name.is_none() && self.matchers.iter().all(|matcher| matcher.matches("") || !matcher.pieces().is_empty())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The end of messages about parts of PromQL that are not supported here.
-pub(crate) const ELSEWHERE: &str = "; a prometheus source supports all of PromQL";
+pub(crate) const SUPPORTED_ELSEWHERE: &str = "; a prometheus source supports all of PromQL";
 
 /// Why a text is not a supported expression.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -101,7 +101,7 @@ impl<'a> Lexer<'a> {
             return Ok(Token { kind: Kind::Variable(text), column, text });
         }
         let found = Escaped::new(self.take(first.len_utf8()));
-        Err(error(column, format!("no expression holds the character {found} of column {column}")))
+        Err(error(column, format!("unexpected character {found} at column {column}")))
     }
 
     /// The characters of a number or duration, including the sign of its exponent.
@@ -325,15 +325,15 @@ mod tests {
             (r#""\U00110000""#, 2, "the escape at column 2 is not known to PromQL"),
             (r#""\u00é0""#, 2, "the escape at column 2 is not known to PromQL"),
             (r#" "\xff""#, 2, "the string at column 2 is not UTF-8"),
-            ("a ☃", 3, r#"no expression holds the character "☃" of column 3"#),
-            ("a;", 2, r#"no expression holds the character ";" of column 2"#),
+            ("a ☃", 3, r#"unexpected character "☃" at column 3"#),
+            ("a;", 2, r#"unexpected character ";" at column 2"#),
         ] {
             assert_eq!(kinds(text).unwrap_err(), error(column, message.to_owned()), "{text}");
         }
     }
 
     #[test]
-    fn quotes_back() {
+    fn quotes_strings_that_parse_to_the_same() {
         for text in ["", "a", "\"'`\\", "\0\x07\n\t\r\x1b\x7f", "é☃\u{85}\u{feff}\u{10ffff}"] {
             assert_eq!(kinds(&Quoted(text).to_string()).unwrap(), [(string(text), 1)]);
         }

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_regular_expressions() {
+    fn rejects_regular_expressions() {
         for (pattern, message) in [
             ("a)|(b", "found closing ')' without matching '('"),
             ("(", "found open group without closing ')'"),

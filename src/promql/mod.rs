@@ -38,7 +38,7 @@ pub(crate) mod scope;
 pub(crate) mod template;
 
 pub(crate) use ast::{Expr, Grouping, LabelReplace, Matching, Number, Side, VectorSelector, Window};
-pub(crate) use error::{ELSEWHERE, ExpressionError};
+pub(crate) use error::{ExpressionError, SUPPORTED_ELSEWHERE};
 pub(crate) use limits::Limits;
 pub(crate) use matcher::{MatchOp, Matcher, NAME_LABEL};
 pub(crate) use operation::{Aggregation, BinaryOp, Function, Type};

@@ -8,7 +8,7 @@ mod selector;
 mod tests;
 
 use super::lexer::{Kind, Lexer, Token, error, is_metric_name};
-use super::{Aggregation, BinaryOp, ELSEWHERE, Expr, ExpressionError, Limits, Number, Type};
+use super::{Aggregation, BinaryOp, Expr, ExpressionError, Limits, Number, SUPPORTED_ELSEWHERE, Type};
 use crate::parse::escape::Escaped;
 
 /// Parses a complete text.
@@ -95,10 +95,10 @@ impl<'a> Parser<'a> {
             Kind::Symbol("{") => self.selector(None)?,
             Kind::Word(_) => self.named(depth)?,
             Kind::Number => self.number()?,
-            Kind::String(_) => return Err(refused("a string", self.token.column)),
+            Kind::String(_) => return Err(unsupported("a string", self.token.column)),
             _ => return Err(self.expected("a metric, a number, a function or \"(\"")),
         };
-        self.refuse_more()?;
+        self.reject_unsupported_suffix()?;
         Ok(operand)
     }
 
@@ -177,7 +177,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Rejects, by name, unsupported parts of PromQL that may follow an expression.
-    fn refuse_more(&self) -> Result<(), ExpressionError> {
+    fn reject_unsupported_suffix(&self) -> Result<(), ExpressionError> {
         let Token { column, .. } = self.token;
         let what = match self.token.kind {
             Kind::Symbol("[") => match self.lexer.rest().split_once(']') {
@@ -191,7 +191,7 @@ impl<'a> Parser<'a> {
             }
             _ => return Ok(()),
         };
-        Err(refused(&what, column))
+        Err(unsupported(&what, column))
     }
 
     fn advance(&mut self) -> Result<(), ExpressionError> {
@@ -210,6 +210,6 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn refused(what: &str, column: usize) -> ExpressionError {
-    error(column, format!("{what} at column {column} is not supported here{ELSEWHERE}"))
+fn unsupported(what: &str, column: usize) -> ExpressionError {
+    error(column, format!("{what} at column {column} is not supported here{SUPPORTED_ELSEWHERE}"))
 }

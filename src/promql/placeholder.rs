@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_matches_nothing() {
+    fn matches_nothing_before_placeholders_are_bound() {
         let parse = |text| Expr::parse(text, &LIMITS).unwrap();
         let expr = parse(r#"q{a="{name}",b!="{namespace}"}"#);
         assert!(expr.uses(Placeholder::Name) && expr.uses(Placeholder::Namespace) && !expr.uses(Placeholder::Metric));
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(expr.selectors().next().unwrap().loosened().to_string(), "q");
         // The placeholder may have any value, so this selector would match every series.
         let error = Expr::parse(r#"{a="{name}"}"#, &LIMITS).unwrap_err();
-        assert!(error.to_string().contains("would take every series"), "{error}");
+        assert!(error.to_string().contains("selects every series"), "{error}");
         let error = Expr::parse(r#"q{a=~"({name}"}"#, &LIMITS).unwrap_err();
         assert!(error.to_string().contains("is not supported"), "{error}");
     }

@@ -39,12 +39,12 @@ impl Expr {
                 Self::Aggregate(aggregation, grouping, _) => {
                     let kept = keep(grouping, label);
                     if !kept {
-                        return refuse(format!("{aggregation} {grouping}"), TAKEN);
+                        return refuse(format!("{aggregation} {grouping}"), DROPS_LABEL);
                     }
                 }
                 Self::Binary(_, matching, _) => {
                     if !keep(&mut matching.labels, label) {
-                        return refuse(matching.to_string().trim_end().to_owned(), TAKEN);
+                        return refuse(matching.to_string().trim_end().to_owned(), DROPS_LABEL);
                     }
                     // The label is now equal on both sides, and must not be in both lists.
                     if let (Grouping::By(_), Some((_, taken))) = (&matching.labels, &mut matching.group) {
@@ -59,7 +59,7 @@ impl Expr {
                     return Ok(());
                 }
                 Self::Call(Function::Scalar, _) => {
-                    return refuse("scalar()".to_owned(), TAKEN);
+                    return refuse("scalar()".to_owned(), DROPS_LABEL);
                 }
                 Self::Call(function @ (Function::Vector | Function::Absent), _) => {
                     return refuse(format!("{function}()"), "lacks the label");
@@ -74,7 +74,7 @@ impl Expr {
     }
 }
 
-const TAKEN: &str = "drops the label";
+const DROPS_LABEL: &str = "drops the label";
 
 /// Adds a label to a grouping; `false` if the grouping drops it explicitly.
 fn keep(grouping: &mut Grouping, label: &String) -> bool {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn narrows_every_selector_and_every_aggregation() {
+    fn restricts_every_selector_and_aggregation() {
         let shop = scope(&[("namespace", MatchOp::Equal, "shop")], "pod");
         for (text, expected) in [
             ("up", r#"up{namespace="shop"}"#),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_escaped() {
+    fn escapes_values() {
         let matchers = [("namespace", MatchOp::Equal, "a\"} or up{x=\"\\\n"), ("verb", MatchOp::Regex, "GET|P.*")];
         let narrowed = Expr::parse("sum(a)", &LIMITS).unwrap().inject(&scope(&matchers, "the pod")).unwrap();
         let expected = r#"sum by ("the pod") (a{namespace="a\"} or up{x=\"\\\n",verb=~"GET|P.*"})"#;
@@ -173,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn one_object_takes_no_label() {
+    fn adds_no_label_for_one_object() {
         let expr = Expr::parse("sum(a) / sum without (pod) (b)", &LIMITS).unwrap();
         assert_eq!(expr.inject(&scope(&[], "")), Ok(expr));
     }
 
     #[test]
-    fn refuses_what_takes_the_label_away() {
+    fn rejects_expressions_that_drop_the_label() {
         for (text, what) in [
             ("sum without (pod) (a)", "sum without (pod) drops"),
             ("max(sum without (x, pod) (a)) + 1", "sum without (x, pod) drops"),

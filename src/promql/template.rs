@@ -69,7 +69,7 @@ enum Replaced {
 
 impl QueryTemplate {
     /// Whether a text is intended as a query template.
-    pub fn is_meant(text: &str) -> bool {
+    pub fn is_template(text: &str) -> bool {
         text.contains(MATCHERS) || text.contains(BY)
     }
 

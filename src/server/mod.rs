@@ -2,8 +2,8 @@
 //! [`Request`](crate::api::message::Request) and returns a [`Reply`](crate::api::message::Reply).
 //!
 //! A worker that never waits first tries to answer a request from memory. A request that has to wait moves to the queue
-//! of the blocking workers, of which no source gets more than half, so that a slow source does not affect the others,
-//! discovery or health.
+//! of the blocking workers. No source gets more than half of these, so that a slow source does not affect other
+//! sources, discovery or health.
 
 pub(crate) mod plain;
 pub(crate) mod secure;

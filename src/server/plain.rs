@@ -1,8 +1,7 @@
 //! The plain listener: HTTP on loopback by tiny_http, for a laptop, a TLS-terminating sidecar, or `curl`.
 //!
-//! It does not authenticate, so it binds to loopback only, and accepts only requests whose Host is loopback too: a web
-//! page could otherwise reach it under a name of its own (DNS rebinding). X-Remote-* and Authorization have no meaning
-//! here.
+//! It does not authenticate, so it binds only to loopback, and accepts only requests with a loopback Host: a web page
+//! could otherwise reach it under its own name (DNS rebinding). X-Remote-* and Authorization are ignored.
 
 mod listener;
 
@@ -43,7 +42,7 @@ impl Plain {
         Ok(Self { listener: LoopbackListener::start(address, &limits, handler)? })
     }
 
-    /// Where it listens; the port is the chosen one where 0 was requested.
+    /// The address; the port is the chosen one if 0 was requested.
     pub(crate) fn address(&self) -> SocketAddr {
         self.listener.address()
     }
@@ -85,7 +84,7 @@ impl Pending for tiny_http::Request {
 fn discard(request: tiny_http::Request, reply: Reply, discards: &Discards) {
     let promised = request.body_length().unwrap_or_default();
     if Vec::<u8>::new().try_reserve_exact(promised).is_err() {
-        // tiny_http allocates at once what it still has to read of a body, and the process would end.
+        // tiny_http allocates the unread rest of a body at once, which would abort the process.
         warn!("ignored a request that promises a body larger than this machine's memory");
         return mem::forget(request);
     }
@@ -136,7 +135,7 @@ fn check(request: &tiny_http::Request) -> Result<(), String> {
     if let Some(origin) = find(request, "Origin").filter(|origin| !is_loopback_origin(origin)) {
         return Err(format!("Origin: expected a loopback origin or none, found {}", Escaped::new(origin)));
     }
-    // Rejects background requests from other web sites, but not a link that a person follows.
+    // Rejects background requests from other web sites, but not a link that a user follows.
     let cross_site = find(request, "Sec-Fetch-Site").is_some_and(|site| site != "same-origin" && site != "none");
     if cross_site && find(request, "Sec-Fetch-Mode") != Some("navigate") {
         return Err("expected a request from this machine, found one by a page of another site".to_owned());
@@ -151,7 +150,7 @@ fn has_body(request: &tiny_http::Request) -> bool {
     request.body_length().is_some_and(|length| length > 0) || find(request, "Transfer-Encoding").is_some()
 }
 
-/// Whether a Host header (RFC 9110 §7.2) names this machine's loopback.
+/// Whether a Host header (RFC 9110 §7.2) names a loopback address.
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -160,7 +159,7 @@ fn is_loopback(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether an Origin header (RFC 6454 §7) is a page served from this machine's loopback.
+/// Whether an Origin header (RFC 6454 §7) belongs to a page served from loopback.
 fn is_loopback_origin(origin: &str) -> bool {
     origin.split_once("://").is_some_and(|(_, host)| is_loopback(host))
 }
@@ -178,7 +177,7 @@ fn respond(request: tiny_http::Request, reply: Reply) {
     let length = reply.body.len();
     let response = Response::new(StatusCode(reply.code), headers, Cursor::new(reply.body), Some(length), None);
     if let Err(error) = request.respond(response) {
-        // A client that hangs up is nothing unusual.
+        // A client that disconnects is not an error.
         debug!("an answer did not reach its client: {error}");
     }
 }
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_loopback_hosts() {
+    fn recognizes_loopback_hosts() {
         for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:8080"] {
             assert!(is_loopback(host), "{host}");
         }

@@ -1,4 +1,4 @@
-//! Signals as events. As PID 1 a process has no default actions, so each one that matters is caught.
+//! Signals as events. A process with PID 1 has no default actions, so each relevant signal is caught.
 
 use std::io;
 use std::thread;
@@ -9,16 +9,16 @@ use signal_hook::iterator::Signals;
 /// The meaning of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// SIGHUP: read the configuration again.
+    /// SIGHUP: reload the configuration.
     Reload,
-    /// SIGTERM or SIGINT: finish what is under way and end.
+    /// SIGTERM or SIGINT: finish requests in progress and exit.
     Stop,
 }
 
 /// Catches signals from now on and calls `on` for each one, on a separate thread.
 ///
 /// # Errors
-/// Whatever the system has against it.
+/// If the system rejects it.
 pub(crate) fn catch(mut on: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {

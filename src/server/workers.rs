@@ -17,9 +17,9 @@ use crate::source::queue::{FairQueue, Joint, QueueShare};
 use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::{Clock, Now};
 
-/// A request that has to wait, as a listener holds it.
+/// A request that has to wait, held by a listener.
 pub(crate) trait Pending: Send {
-    /// Asks for its answer; a job may be asked several times, until there is a reply.
+    /// Tries to answer the job; this may be called several times until there is a reply.
     fn ask(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer;
 
     /// Sends the reply.
@@ -29,7 +29,7 @@ pub(crate) trait Pending: Send {
 /// A queued request.
 struct Job {
     since: Now,
-    /// What it waited for before; it may wait for that again.
+    /// The resources that it waited for before; it may wait for them again.
     patience: Patience,
     waiting: Waiting,
     pending: Box<dyn Pending>,
@@ -76,28 +76,28 @@ impl Workers {
         &self.api
     }
 
-    /// Every cap and timeout.
+    /// All limits and timeouts.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// What time it is.
+    /// The clock.
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
     }
 
-    /// Answers from memory, or says what the answer has to wait for.
+    /// Answers from memory, or returns what the request has to wait for.
     pub(crate) fn answer(&self, request: &Request<'_>, since: Now) -> Answer {
         self.ask(request, Patience::NONE, since)
     }
 
-    /// Lets a blocking worker answer. Where the queue is full, the reply is 503 at once.
+    /// Queues the job for a blocking worker. If the queue is full, the reply is an immediate 503.
     pub(crate) fn wait(&self, waiting: Waiting, since: Now, pending: Box<dyn Pending>) {
         let patience = Patience::by(since.monotonic + self.limits.answer.deadline);
         self.enqueue(Job { since, patience, waiting, pending });
     }
 
-    /// Whether queued requests are taken. Also exports their number.
+    /// Whether queued requests are being taken; also exports their number.
     pub(crate) fn is_alive(&self) -> bool {
         self.api.queued(self.queue.len());
         self.queue.oldest(self.now().monotonic) <= 2 * self.limits.answer.deadline
@@ -116,7 +116,7 @@ impl Workers {
         }
     }
 
-    /// Waits for what the job is queued for, and answers; or queues the job for what else it needs.
+    /// Waits for the resource that the job is queued for, and answers, or queues the job for the next one.
     fn step(&self, job: Job) {
         let Job { since, patience, waiting, .. } = job;
         if self.now().monotonic >= since.monotonic + self.limits.answer.deadline {
@@ -151,19 +151,19 @@ impl Threads {
         self.workers.clone()
     }
 
-    /// Takes no more jobs and finishes those within, until the deadline. Whether all were finished.
+    /// Accepts no more jobs and finishes the queued ones until the deadline; returns whether all were finished.
     pub(crate) fn stop(&self, deadline: Instant) -> bool {
         self.workers.queue.close();
         join(&self.threads, deadline)
     }
 }
 
-/// A thread with a name.
+/// Starts a thread with a name.
 pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// Threads cannot be joined by a deadline; they are watched instead, at shutdown only. Whether all have ended.
+/// Threads cannot be joined with a deadline, so they are polled, only at shutdown. Returns whether all have ended.
 pub(super) fn join(threads: &[JoinHandle<()>], deadline: Instant) -> bool {
     while !threads.iter().all(JoinHandle::is_finished) {
         if Instant::now() >= deadline {

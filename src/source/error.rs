@@ -21,7 +21,7 @@ pub enum SourceError {
     WouldWait,
     /// Another caller's fetch of the same page takes longer than this caller waits.
     Busy,
-    /// There was no time for this one of many pages.
+    /// The deadline passed before this one of many pages was fetched.
     Unreached,
     /// The maximum number of URLs is being fetched in the background.
     TooManyRefreshed,
@@ -39,7 +39,7 @@ pub enum SourceError {
     Page {
         /// The error.
         cause: String,
-        /// With bytes from upstream, escaped.
+        /// The same, with escaped bytes of the upstream.
         detail: String,
     },
 }

@@ -23,7 +23,7 @@ pub(crate) struct Fetcher {
     client: Client,
     /// Of queries.
     method: Method,
-    /// Of what is posted for a page.
+    /// The type of the body that is posted.
     media_type: String,
 }
 
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_how_old_a_response_is() {
+    fn returns_the_age_of_a_response() {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         for (age, date, expected) in [
             (None, None, 0),

@@ -5,8 +5,8 @@ use super::page;
 use crate::config::model::Format;
 use crate::parse::escape::Escaped;
 
-/// The Accept header (RFC 9110 §12.5.1) for pages of this format. `escaping=allow-utf-8` asks for names as they are, as
-/// Prometheus 3 does: without it some libraries rewrite names with a colon.
+/// The Accept header (RFC 9110 §12.5.1) for pages of this format. Like Prometheus 3, it has `escaping=allow-utf-8`:
+/// without it, some libraries rewrite names with a colon.
 pub(super) fn accept(format: Option<Format>) -> &'static str {
     match format {
         Some(Format::OpenMetrics) => {
@@ -43,7 +43,7 @@ pub(super) fn format(configured: Option<Format>, content_type: Option<&str>) -> 
     }
 }
 
-/// The error of a malformed page, which says so if the page's Content-Type is not that of the configured format.
+/// The error of a malformed page; it mentions a Content-Type that does not match the configured format.
 pub(super) fn explained(error: SourceError, configured: Option<Format>, content_type: Option<&str>) -> SourceError {
     let SourceError::Page { cause, detail } = error else { return error };
     match configured.zip(content_type).and_then(|(format, found)| Some((found, other(format, found)?))) {
@@ -55,7 +55,7 @@ pub(super) fn explained(error: SourceError, configured: Option<Format>, content_
     }
 }
 
-/// The format of a page's Content-Type, if it is another one.
+/// The format of a page's Content-Type, if it differs from this one.
 fn other(than: Format, content_type: &str) -> Option<&'static str> {
     match format(None, Some(content_type)).ok()? {
         Some(found) if found != than => Some(page::name(found)),

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reserves_no_more_than_there_is() {
+    fn reserves_at_most_the_available_budget() {
         let budget = MemoryBudget::new(10);
         let first = budget.reserve(6, Duration::ZERO).unwrap();
         let second = budget.reserve(4, Duration::ZERO).unwrap();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_for_what_is_released() {
+    fn waits_for_released_budget() {
         let budget = MemoryBudget::new(1);
         let first = budget.reserve(1, Duration::ZERO);
         thread::scope(|scope| {

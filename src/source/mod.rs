@@ -1,13 +1,14 @@
 //! Fetches pages from upstreams, and caches them briefly.
 //!
-//! - [`upstream`] is a source at work: its cache, its fetches, and the [`state`] of each URL.
-//! - [`fetch`] makes one request, a [`page_request`] or a query; [`page`] reduces a page while it streams in to what rules want of it.
+//! - [`upstream`] is a source in use: its cache, its fetches, and the [`state`] of each URL.
+//! - [`fetch`] makes one request, a [`page_request`] or a query; [`page`] reduces a page while it streams in to the values
+//!   that rules use.
 //! - `turns` detects different processes behind one URL.
-//! - `media` says which format is requested, and which one came; `memory` bounds large pages that are held whole.
+//! - `media` determines the requested and the received format; `memory` limits large pages that are held completely.
 //! - `refresh` fetches requested pages in the background.
 //! - [`prometheus`] queries a server that evaluates PromQL itself.
-//! - `pool` has the threads that fetch the pages of pods, over a fair [`queue`]; [`waiting`] says what a request waits
-//!   for.
+//! - `pool` has the threads that fetch the pages of pods, over a fair [`queue`]; [`waiting`] is the resource that a request
+//!   waits for.
 
 pub(crate) mod error;
 pub(crate) mod fetch;

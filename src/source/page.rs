@@ -39,26 +39,26 @@ use metriclet_exposition::{Kind, Labels, PageError, Sample};
 
 /// The body that a page is read from.
 pub struct PageBody<'b> {
-    /// Its bytes.
+    /// The bytes.
     pub reader: &'b mut dyn Read,
-    /// Whether its end is known to be that of the page, not that of an interrupted connection.
+    /// Whether the end of the body is known to be that of the page, not that of an interrupted connection.
     pub delimited: bool,
     /// The source's `maxBytes`, if it is set.
     pub max_bytes: Option<u64>,
-    /// What is known of the source's pages.
+    /// The known series of the source's pages.
     pub known: Option<&'b KnownPage>,
 }
 
-/// The numbers of a page, for messages.
+/// The size of a page, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSummary {
-    /// As it was read.
+    /// The format as which it was parsed.
     pub format: Format,
-    /// The bytes of its body.
+    /// The size of its body in bytes.
     pub bytes: u64,
-    /// All of its samples, whether or not a rule uses them.
+    /// The number of samples, whether or not a rule uses them.
     pub samples: u64,
-    /// How old it was when it came, out of a cache.
+    /// Its age when it was received from a cache.
     pub age: Duration,
 }
 
@@ -69,9 +69,9 @@ pub struct Page {
     pub at: i64,
     /// The same on the monotonic clock; `None` until the fetch sets it.
     pub taken: Option<Instant>,
-    /// How old it was when it came, out of a cache.
+    /// Its age when it was received from a cache.
     pub age: Duration,
-    /// The bytes of its body.
+    /// The size of its body in bytes.
     pub bytes: u64,
     /// The number of samples on it, used or not.
     pub samples: u64,
@@ -108,7 +108,7 @@ pub enum BodyError {
     Misread(PageError, Lookalike),
     /// JSON that is malformed or too deep.
     Json(JsonPageError),
-    /// YAML that is malformed, too deep, or of a kind that is not read.
+    /// YAML that is malformed, too deep, or not supported.
     Yaml(YamlPageError),
     /// CSV that is malformed.
     Csv(CsvPageError),
@@ -123,7 +123,7 @@ pub enum BodyError {
 }
 
 impl Page {
-    /// Reads a page to its end. `format` is what it is, or `None` for text that may be a bare number.
+    /// Reads a page to its end. `format` is its format, or `None` for text that may be a bare number.
     ///
     /// # Errors
     /// Problems of the page as a whole; a problem of one want is its [`Found::Refused`].
@@ -175,7 +175,7 @@ impl Page {
         self.found.iter().find(|(want, _)| *want == id).map(|(_, found)| found)
     }
 
-    /// Selectors of a want that match nothing, with suggestions.
+    /// The selectors of a want that match nothing, with suggestions.
     pub(crate) fn unmatched(&self, id: u64) -> &[Unmatched] {
         self.unmatched.iter().find(|(want, _)| *want == id).map_or(&[], |(_, unmatched)| unmatched)
     }
@@ -185,12 +185,12 @@ impl Page {
         positions.iter().filter_map(|&at| self.series.get(at as usize))
     }
 
-    /// Its numbers.
+    /// Its size, for messages.
     pub fn summary(&self) -> PageSummary {
         PageSummary { format: self.format, bytes: self.bytes, samples: self.samples, age: self.age }
     }
 
-    /// What distinguishes it from the page of another process.
+    /// The mark that distinguishes it from the page of another process.
     pub(crate) fn mark(&self) -> PageMark {
         let mut hasher = DefaultHasher::new();
         for series in &self.series {
@@ -240,12 +240,12 @@ impl Series {
         Labels::checked(self.parts().1)
     }
 
-    /// Any number.
+    /// Any number, including NaN and infinities.
     pub fn value(&self) -> f64 {
         self.value
     }
 
-    /// The sample's own time, Unix milliseconds.
+    /// The sample's own timestamp in Unix milliseconds.
     pub fn timestamp(&self) -> Option<i64> {
         self.timestamp
     }
@@ -264,7 +264,7 @@ impl Series {
         Self { text, name, value, timestamp, kind }
     }
 
-    /// Its name, and its labels as they are on the page, without a line end.
+    /// The name and the labels as on the page, without a line end.
     pub(crate) fn written(&self) -> (&str, &str) {
         self.parts()
     }
@@ -279,7 +279,7 @@ pub(super) fn bytes_held(format: Option<Format>, max_bytes: Option<u64>, limits:
     format.is_some_and(Format::is_held).then(|| document::max_bytes(max_bytes, limits))
 }
 
-/// The last line at which a page of another format fails to parse: its header can be a comment in Prometheus text.
+/// The last line at which a page of another format fails to parse: its first lines may be comments in Prometheus text.
 const LAST_MISREAD: u64 = 3;
 
 impl BodyError {

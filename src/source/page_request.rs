@@ -24,7 +24,7 @@ impl PageRequest {
     /// The request of a source with a URL.
     ///
     /// # Errors
-    /// If a value of a placeholder is missing or not allowed in its place.
+    /// If the value of a placeholder is missing or not allowed at its position.
     pub(crate) fn expand(source: &Source, values: &Values<'_>) -> Result<Self, ExpandError> {
         let url = match &source.target {
             Target::Url(template) => template.expand(values)?,
@@ -34,7 +34,7 @@ impl PageRequest {
         Ok(Self { url, body })
     }
 
-    /// What distinguishes it from other requests of its source.
+    /// The part that distinguishes it from other requests of its source.
     pub(super) fn key(&self) -> Cow<'_, str> {
         match &self.body {
             None => self.url.as_str().into(),

@@ -15,9 +15,9 @@ pub(super) type Job = Box<dyn FnOnce() + Send>;
 /// The share of the pool that a fetch belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Share {
-    /// One source's, by its index.
+    /// The share of one source, by its index.
     Source(usize),
-    /// The share of all targets whose last fetch failed, from any source.
+    /// The share of all targets of any source whose last fetch failed.
     Failing,
 }
 
@@ -63,7 +63,7 @@ mod tests {
     use crate::config::limits::FetcherLimits;
 
     #[test]
-    fn runs_what_finds_room() {
+    fn runs_jobs_within_the_limits() {
         let limits = Limits { fetchers: FetcherLimits { threads: 2, queue: 3 }, ..Limits::default() };
         let pool = Pool::start(&limits).unwrap();
         let (sender, results) = mpsc::channel();

@@ -23,11 +23,11 @@ const REFUSAL: u64 = 64 * 1024;
 /// A query, and the labels that are read from its result.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InstantQuery {
-    /// Where it is sent.
+    /// The URL of the server.
     pub url: String,
     /// The expression.
     pub promql: String,
-    /// How old the latest sample of a series may be.
+    /// The maximum age of the latest sample of a series.
     pub lookback: Duration,
     /// The label that names an object's namespace.
     pub namespace: Option<String>,
@@ -42,16 +42,16 @@ pub struct InstantQuery {
 pub struct QueryResult {
     /// When it was received, in Unix milliseconds.
     pub at: i64,
-    /// The bytes of its body.
+    /// The size of its body in bytes.
     pub bytes: u64,
     /// One for each element of the result.
     pub samples: Vec<Sample>,
 }
 
-/// The numbers of a result, for messages.
+/// The size of a result, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuerySummary {
-    /// The bytes of its body.
+    /// The size of its body in bytes.
     pub bytes: u64,
     pub samples: usize,
 }
@@ -65,15 +65,15 @@ impl fmt::Display for QuerySummary {
 /// One element of a result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// The value of the query's label.
+    /// The value of the namespace label.
     pub namespace: Option<Box<str>>,
-    /// The value of the query's label.
+    /// The value of the object label.
     pub name: Option<Box<str>>,
     /// All labels except its name, if the query needs them.
     pub labels: Labels,
-    /// Any number.
+    /// Any number, including NaN and infinities.
     pub value: f64,
-    /// When it was evaluated, Unix milliseconds.
+    /// The evaluation time in Unix milliseconds.
     pub at: i64,
 }
 
@@ -89,19 +89,19 @@ impl InstantQuery {
         }
     }
 
-    /// What is sent.
+    /// The parameters of the request.
     pub fn form(&self) -> [(&'static str, String); 2] {
         [("query", self.promql.clone()), ("lookback_delta", self.lookback.as_secs_f64().to_string())]
     }
 }
 
 impl QueryResult {
-    /// Its numbers.
+    /// The size of the result, for messages.
     pub fn summary(&self) -> QuerySummary {
         QuerySummary { bytes: self.bytes, samples: self.samples.len() }
     }
 
-    /// Bytes of memory it holds, roughly.
+    /// The approximate size in memory in bytes.
     pub fn cost(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len() + 16);
         self.samples
@@ -133,7 +133,7 @@ struct Kind {
     result_type: String,
 }
 
-/// The same response, when it is known to be a vector.
+/// The same response, once it is known to be a vector.
 #[derive(Debug, Deserialize)]
 struct Vector {
     data: Data,
@@ -148,12 +148,12 @@ struct Data {
 struct Element {
     #[serde(default)]
     metric: HashMap<String, String>,
-    /// Seconds, and a number as Prometheus prints it.
+    /// The time in seconds, and a number as Prometheus prints it.
     value: Option<(f64, String)>,
     histogram: Option<IgnoredAny>,
 }
 
-/// The same response, when it is known to be a scalar.
+/// The same response, once it is known to be a scalar.
 #[derive(Debug, Deserialize)]
 struct Scalar {
     data: ScalarData,
@@ -167,7 +167,7 @@ struct ScalarData {
 /// Reads a response to its end.
 ///
 /// # Errors
-/// Unless it is a complete vector of numbers, or a scalar for a single object.
+/// Unless the response is a complete vector of numbers, or a scalar for a single object.
 pub(crate) fn read(
     body: &mut dyn Read,
     query: &InstantQuery,
@@ -285,7 +285,7 @@ fn take(body: &mut dyn Read, most: u64) -> Result<Vec<u8>, SourceError> {
     let mut bytes = Vec::new();
     match body.take(most).read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
-        // The fetch says how.
+        // The fetch reports the reason.
         Err(error) => Err(super::page::BodyError::Io(error).into()),
     }
 }

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Jobs `J` by what they wait for, `K`.
+/// Jobs `J` by the resource `K` that they wait for.
 #[derive(Debug)]
 pub(crate) struct FairQueue<K, J>
 where
@@ -17,13 +17,13 @@ where
     active_per_key: usize,
     queued_per_key: usize,
     joint: Option<Joint<K>>,
-    /// What a key has of `active_per_key` and of `queued_per_key`.
+    /// The share of a key in `active_per_key` and `queued_per_key`.
     share: QueueShare<K>,
     state: Mutex<QueueState<K, J>>,
     changed: Condvar,
 }
 
-/// How much of the usual limits a key has; at least one.
+/// The share of a key in the usual limits; at least one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueShare<K> {
     pub queued: fn(K, usize) -> usize,
@@ -33,7 +33,7 @@ pub(crate) struct QueueShare<K> {
 /// A shared limit for the jobs of several keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Joint<K> {
-    /// Whether it applies to jobs with this key.
+    /// Whether the limit applies to jobs with this key.
     pub includes: fn(K) -> bool,
     pub queued: usize,
     pub active: usize,
@@ -41,11 +41,11 @@ pub(crate) struct Joint<K> {
 
 #[derive(Debug)]
 struct QueueState<K, J> {
-    /// Queued jobs by key, oldest first, each with its number in the order of all; no key is without jobs.
+    /// Queued jobs by key, oldest first, each with its sequence number; every key has jobs.
     queued: HashMap<K, VecDeque<(u64, Instant, J)>>,
     /// The number of queued jobs.
     length: usize,
-    /// The number of the next job.
+    /// The sequence number of the next job.
     next: u64,
     active: HashMap<K, usize>,
     closed: bool,
@@ -62,7 +62,8 @@ where
 }
 
 impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
-    /// Holds `capacity` queued jobs, `queued_per_key` with the same key; `active_per_key` of them run at a time.
+    /// A queue of at most `capacity` jobs, `queued_per_key` with the same key; at most `active_per_key` of them run at
+    /// a time.
     pub(crate) fn new(capacity: usize, queued_per_key: usize, active_per_key: usize) -> Self {
         let state = QueueState { queued: HashMap::new(), length: 0, next: 0, active: HashMap::new(), closed: false };
         Self {
@@ -82,7 +83,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         Self { joint: Some(joint), ..self }
     }
 
-    /// Gives some keys less than the usual.
+    /// Sets lower limits for some keys.
     #[must_use]
     pub(crate) fn with_share(self, share: QueueShare<K>) -> Self {
         Self { share, ..self }
@@ -91,7 +92,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     /// Adds a job, or returns it if the queue is closed, or full for its key, for its shared limit, or as a whole.
     ///
     /// # Errors
-    /// The job itself.
+    /// The job, if it was not added.
     pub(crate) fn push(&self, key: K, since: Instant, job: J) -> Result<(), J> {
         let mut state = self.lock();
         if state.closed || state.length >= self.capacity {
@@ -114,7 +115,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         Ok(())
     }
 
-    /// Takes the oldest job that may run, waiting for one; `None` once the queue is closed and empty.
+    /// Takes the oldest job that may run; waits for one. `None` once the queue is closed and empty.
     pub(crate) fn take(&self) -> Option<(J, Permit<'_, K, J>)> {
         let mut state = self.lock();
         loop {
@@ -146,18 +147,18 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         }
     }
 
-    /// Accepts no more jobs; queued ones are still handed out.
+    /// Accepts no more jobs; queued jobs are still returned.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
 
-    /// How many jobs are queued.
+    /// The number of queued jobs.
     pub(crate) fn len(&self) -> usize {
         self.lock().length
     }
 
-    /// How long the oldest job has been queued.
+    /// The time for which the oldest job has been queued.
     pub(crate) fn oldest(&self, now: Instant) -> Duration {
         let state = self.lock();
         let first = state.queued.values().filter_map(VecDeque::front).min_by_key(|job| job.0);
@@ -170,7 +171,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
 }
 
 impl<K: Copy> Joint<K> {
-    /// The number of active jobs that it applies to.
+    /// The number of active jobs to which the limit applies.
     fn of(&self, active: &HashMap<K, usize>) -> usize {
         active.iter().filter(|(key, _)| (self.includes)(**key)).map(|(_, count)| count).sum()
     }
@@ -188,7 +189,7 @@ impl<K: Copy + Eq + Hash, J> Drop for Permit<'_, K, J> {
         if state.closed {
             self.queue.changed.notify_all();
         } else if state.length > 0 {
-            // An idle worker may have passed over jobs with this key, of which one more may run now.
+            // Idle workers may have skipped jobs with this key, and one more of them may run now.
             self.queue.changed.notify_one();
         }
     }
@@ -202,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hands_out_in_order_with_a_bound_for_each_key() {
+    fn returns_jobs_in_order_with_a_limit_per_key() {
         let queue = FairQueue::new(8, 8, 1);
         let now = Instant::now();
         for (source, job) in [(0, "a"), (0, "b"), (1, "c")] {
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn gives_jobs_back_when_full_or_closed() {
+    fn returns_jobs_if_full_or_closed() {
         let shared = FairQueue::new(8, 1, 1);
         let now = Instant::now();
         shared.push(0, now, 1).unwrap();
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn some_keys_have_less() {
+    fn supports_lower_limits_for_some_keys() {
         let half = |key: char, most| if key == 'a' { most / 2 } else { most };
         let queue = FairQueue::new(16, 4, 2).with_share(QueueShare { queued: half, active: half });
         let push = |key| queue.push(key, Instant::now(), key).is_ok();
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_a_joint_bound_leave_room_for_others() {
+    fn a_joint_limit_leaves_room_for_other_keys() {
         let joint = Joint { includes: |key: char| key.is_lowercase(), queued: 5, active: 3 };
         let queue = FairQueue::new(8, 4, 2).with_joint(joint);
         let push = |key| queue.push(key, Instant::now(), key);

@@ -42,7 +42,7 @@ pub(super) struct Refresher {
 
 #[derive(Default)]
 struct RefreshState {
-    /// By the address of the source, which does not change while the source exists.
+    /// Keyed by the address of the source, which does not change while the source exists.
     tasks: HashMap<(usize, Demand), RefreshTask>,
     started: bool,
 }
@@ -53,7 +53,7 @@ struct RefreshTask {
     due: Instant,
     last_asked: Instant,
     busy: bool,
-    /// How often it has been fetched.
+    /// The number of completed fetches.
     rounds: u64,
 }
 
@@ -69,7 +69,7 @@ impl Refresher {
         Arc::new(Self { state: Mutex::default(), changed, landed, limits, clock, counters })
     }
 
-    /// Starts or continues refreshing; `None` if the limit is reached, of which one source has a quarter.
+    /// Starts or continues refreshing; `None` if the limit is reached. One source may use a quarter of it.
     pub(super) fn ask(self: &Arc<Self>, of: &Arc<dyn Refreshed>, demand: Demand, interval: Duration) -> Option<Noted> {
         let now = self.now();
         let key = (Arc::as_ptr(of).cast::<()>() as usize, demand);
@@ -83,7 +83,7 @@ impl Refresher {
         let of_source = state.tasks.keys().filter(|other| mine(other)).count();
         let is_full = of_source >= most.div_ceil(4);
         if is_full || state.tasks.len() >= most {
-            // What no HPA asks for any more makes room: one that asks for many names must not keep out all others.
+            // Evicts fetches that no HPA requests any more: an HPA that requested many names must not exclude others.
             let idle =
                 |task: &RefreshTask| !task.busy && now.saturating_duration_since(task.last_asked) >= self.limits.idle;
             let idle = state.tasks.iter().filter(|(other, task)| idle(task) && (mine(other) || !is_full));
@@ -101,14 +101,14 @@ impl Refresher {
         Some(Noted { key, rounds: 0 })
     }
 
-    /// Returns when it has been fetched after the request was recorded, or after this time.
+    /// Waits until the demand has been fetched after the request was recorded, or until this time has passed.
     pub(super) fn wait(&self, noted: &Noted, longest: Duration) {
         let mut state = self.lock();
         if let Some(task) = state.tasks.get_mut(&noted.key)
             && !task.busy
             && task.rounds == noted.rounds
         {
-            // There is no page to serve in the meantime.
+            // There is no page to serve until then.
             task.due = self.now();
             self.changed.notify_one();
         }
@@ -119,7 +119,7 @@ impl Refresher {
 
     fn start(self: &Arc<Self>) {
         for number in 0..self.limits.threads {
-            // They end when the refresher is dropped.
+            // The threads end when the refresher is dropped.
             let refresher = Arc::downgrade(self);
             let work = move || {
                 while let Some(refresher) = refresher.upgrade() {
@@ -197,7 +197,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// Tells each fetch, and ends it with the outcome that it is given.
+    /// Reports each fetch, and ends it with the outcome that the test sends.
     struct Scripted(Sender<()>, Mutex<Receiver<bool>>);
 
     impl Refreshed for Scripted {
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    /// What failed, or is not there any more, is fetched as soon as somebody waits for it.
+    /// A failed or evicted page is fetched as soon as a request waits for it.
     #[test]
     fn a_waiting_caller_gets_the_next_fetch() {
         let refresher = refresher(RefreshLimits::default());
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_asks_for_makes_room() {
+    fn evicts_unrequested_fetches() {
         let (begin, seconds) = (Instant::now(), Arc::new(AtomicU64::new(0)));
         let told = seconds.clone();
         let clock = Clock::told_by(move || Now {
@@ -303,7 +303,7 @@ mod tests {
         after(44);
         assert_eq!(asked(&one, &["b", "c"]), [true, false]);
         after(45);
-        // The idle one of the same source goes, and no other.
+        // Only the idle task of the same source is removed.
         assert_eq!(asked(&one, &["c", "a", "b"]), [true, false, true]);
         assert_eq!(asked(&other, &["a", "b"]), [true, true]);
     }

@@ -31,7 +31,7 @@ pub struct Shared {
     pub(super) refresher: Arc<Refresher>,
     /// For JSON pages larger than the default limit.
     pub(super) large_pages: MemoryBudget,
-    /// Bytes of what is known of pages.
+    /// The size of all known series, in bytes.
     pub(super) known: Arc<AtomicUsize>,
 }
 

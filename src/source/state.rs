@@ -12,7 +12,7 @@ use crate::parse::sort::sort;
 pub struct UrlStates {
     states: HashMap<String, UrlState>,
     max: usize,
-    /// When those of pods that are gone were last dropped.
+    /// The time at which states of deleted pods were last dropped.
     swept: i64,
 }
 
@@ -22,51 +22,51 @@ pub struct UrlState {
     pub last_fetch: i64,
     /// Its last successful fetch.
     pub last_success: Option<i64>,
-    /// What the last successful fetch brought.
+    /// The result of the last successful fetch.
     pub last_page: Fetched,
     /// Its last failed fetch, and why it failed.
     pub last_error: Option<(i64, SourceError)>,
-    /// Since when all its fetches have succeeded, or all have failed.
+    /// The time since which all fetches have succeeded, or all have failed.
     pub since: i64,
-    /// Whether processes take turns behind it.
+    /// Whether different processes alternate behind the URL.
     turns: Turns,
 }
 
-/// What a successful fetch brought.
+/// The result of a successful fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fetched {
     pub took: Duration,
-    /// Bytes of the body.
+    /// The size of the body in bytes.
     pub bytes: u64,
-    /// Samples in it, whether or not a rule uses them.
+    /// The number of samples, whether or not a rule uses them.
     pub samples: u64,
 }
 
 /// The change by a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing, or the first fetch succeeded.
+    /// No change, or the first fetch succeeded.
     None,
-    /// It failed after a success, or the first time.
+    /// The first fetch, or one after a success, failed.
     Failed,
-    /// It succeeded after a failure.
+    /// A fetch succeeded after a failure.
     Recovered,
 }
 
 impl UrlState {
-    /// Whether its last fetch failed.
+    /// Whether the last fetch failed.
     pub fn is_failing(&self) -> bool {
         self.last_success != Some(self.last_fetch)
     }
 }
 
 impl UrlStates {
-    /// Remembers `max` URLs.
+    /// States of at most `max` URLs.
     pub fn new(max: usize) -> Self {
         Self { states: HashMap::new(), max, swept: 0 }
     }
 
-    /// Notes the outcome of a fetch.
+    /// Records the outcome of a fetch.
     pub fn note(&mut self, url: &str, now: i64, fetched: Result<Fetched, &SourceError>) -> Change {
         let before = self.states.get(url).map(UrlState::is_failing);
         if before.is_none() {
@@ -98,15 +98,15 @@ impl UrlStates {
         change
     }
 
-    /// Records a page of a URL whose fetch has been recorded; returns whether it shows that processes take turns behind
-    /// it.
+    /// Records a page of a URL whose fetch has been recorded; returns whether it shows that processes alternate behind
+    /// the URL.
     pub(crate) fn note_page(&mut self, url: &str, mark: PageMark) -> Option<FirstTurn> {
         self.states.get_mut(url)?.turns.note(mark)
     }
 
-    /// Drops URLs that have not been fetched for `keep` milliseconds, as those of pods that are gone.
+    /// Drops URLs that have not been fetched for `keep` milliseconds, such as those of deleted pods.
     pub(crate) fn sweep(&mut self, now: i64, keep: i64) {
-        // Also if the clock was set back.
+        // Works even if the clock was set back.
         if !(0..=keep / 4).contains(&now.saturating_sub(self.swept)) {
             self.swept = now;
             self.states.retain(|_, state| state.last_fetch >= now.saturating_sub(keep));
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_changes_of_each_url_once() {
+    fn reports_each_change_of_a_url_once() {
         let mut states = UrlStates::new(8);
         let error = SourceError::Busy;
         let page = Fetched { took: Duration::from_millis(7), bytes: 8, samples: 9 };
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn forgets_what_is_not_fetched_any_more() {
+    fn removes_urls_that_are_no_longer_fetched() {
         let mut states = UrlStates::new(8);
         states.sweep(900, 100);
         for (now, url) in [(1_000, "a"), (1_020, "b"), (1_100, "b")] {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn forgets_what_was_fetched_longest_ago() {
+    fn evicts_the_least_recently_fetched() {
         let mut states = UrlStates::new(4);
         for (now, url) in [(1, "a"), (2, "b"), (2, "c"), (2, "d"), (3, "a"), (4, "e")] {
             states.note(url, now, Ok(Fetched::default()));

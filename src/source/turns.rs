@@ -1,11 +1,11 @@
-//! Whether processes with different pages take turns behind a URL, as replicas behind a Service do.
+//! Detects processes with different pages that alternate behind a URL, such as replicas behind a Service.
 
 use std::collections::HashSet;
 
 /// The maximum number of processes that can be distinguished by the content of their pages, each seen twice.
 const PROCESSES: usize = 4;
 
-/// What distinguishes the page of one process from that of another.
+/// The mark that distinguishes the page of one process from that of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageMark {
     /// `process_start_time_seconds`, in bits, if the page has one.
@@ -23,10 +23,10 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// Records a page; returns whether it shows that processes take turns, and whether it is the first that does.
+    /// Records a page; returns whether it shows that processes alternate, and whether it is the first that does.
     pub(crate) fn note(&mut self, mark: PageMark) -> Option<FirstTurn> {
         let taken = match (self.recent.last(), mark.process) {
-            // One that started earlier is no restart, and one that was there before neither.
+            // A process that started earlier, or that was seen before, is not a restart.
             (Some(PageMark { process: Some(last), .. }), Some(process)) => {
                 let (last, process) = (f64::from_bits(*last), f64::from_bits(process));
                 let was_there = || self.recent.iter().any(|earlier| earlier.process == mark.process);
@@ -44,7 +44,7 @@ impl Turns {
         taken.then_some(FirstTurn(first))
     }
 
-    /// Whether with this page the last pages are twice the same sequence of different ones.
+    /// Whether the last pages, including this one, are the same sequence of different pages twice.
     fn repeats(&self, period: usize, content: u64) -> bool {
         let pages: Vec<u64> = self.recent.iter().map(|mark| mark.content).chain([content]).collect();
         let Some(last) = pages.len().checked_sub(2 * period).and_then(|from| pages.get(from..)) else { return false };
@@ -54,7 +54,7 @@ impl Turns {
     }
 }
 
-/// Whether a turn is the first that was seen.
+/// Whether this is the first detected alternation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FirstTurn(pub bool);
 
@@ -71,24 +71,24 @@ mod tests {
     }
 
     #[test]
-    fn tells_turns_from_changes() {
+    fn distinguishes_alternating_from_changing_pages() {
         for (pages, expected) in [
-            // Replicas: the start of the process tells at once.
+            // Replicas: the start time of the process shows it immediately.
             (
                 &[(Some(1.0), 1), (Some(2.0), 2), (Some(1.0), 3), (Some(1.0), 4), (Some(2.0), 5)][..],
                 &[false, false, true, false, true][..],
             ),
-            // Four of them: one that started earlier tells.
+            // Four replicas: an earlier start time shows it.
             (&[(Some(1.0), 1), (Some(2.0), 2), (Some(3.0), 3), (Some(1.5), 4)], &[false, false, false, true]),
             // A restart.
             (&[(Some(1.0), 1), (Some(2.0), 1), (Some(2.0), 1), (Some(3.0), 1)], &[false; 4]),
-            // Without it, the same two pages in turn.
+            // Without start times: two alternating pages.
             (&[(None, 80), (None, 20), (None, 80), (None, 20), (None, 80)], &[false, false, false, true, true]),
             (
                 &[(None, 80), (None, 20), (None, 30), (None, 80), (None, 20), (None, 30)],
                 &[false, false, false, false, false, true],
             ),
-            // A value that goes up and down.
+            // A value that increases and decreases.
             (&[(None, 1), (None, 2), (None, 1), (None, 1), (None, 2), (None, 3), (None, 2)], &[false; 7]),
             (&[(None, 1), (None, 1), (None, 1), (None, 1)], &[false; 4]),
         ] {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_first() {
+    fn reports_the_first_alternation() {
         let mut turns = Turns::default();
         let told = [2.0, 3.0, 2.0, 3.0]
             .map(|process: f64| turns.note(PageMark { process: Some(f64::to_bits(process)), content: 0 }));

@@ -51,7 +51,7 @@ pub struct Upstream {
 const UNCACHED: usize = usize::MAX;
 
 impl Upstream {
-    /// The source at `index` in its configuration, with what its rules want.
+    /// The source at `index` in its configuration, with the wants of its rules.
     /// `is_shared`: whether a page of a pod is read more than once, by several rules or for several sets of pods.
     /// `states` are those of the same source before a reload, if there are any.
     pub fn new(
@@ -101,7 +101,7 @@ impl Upstream {
         self.index
     }
 
-    /// Whether what was fetched in the background at this time, in Unix milliseconds, has outlived `max_age`.
+    /// Whether a page fetched in the background at this time, in Unix milliseconds, is older than `max_age`.
     pub fn has_outlived(&self, at: i64, max_age: Duration) -> bool {
         self.source.refresh.is_some() && self.shared.clock.now().unix_millis.saturating_sub(at) > millis(max_age)
     }

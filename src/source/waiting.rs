@@ -1,11 +1,12 @@
-//! What a request waits for, and how long it may.
+//! The resource that a request waits for, and how long it may wait.
 
 use std::time::Instant;
 
 use crate::cache::Wait;
 use crate::parse::path::Group;
 
-/// What a request waits for. Requests that wait for the same share a bounded part of the blocking workers.
+/// The resource that a request waits for. Requests that wait for the same one share a limited part of the blocking
+/// workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Waiting {
     /// A source, by its index in the configuration.
@@ -17,20 +18,20 @@ pub enum Waiting {
     /// TokenReviews and SubjectAccessReviews for direct clients. Any client that can connect causes them, so they are
     /// kept apart from those for front proxies.
     DirectReviews,
-    /// The status page, of which one is made at a time.
+    /// The status page; only one report is made at a time.
     Status,
     /// Another adapter of this group.
     Forwarded(Group),
 }
 
-/// What a request may wait for, and until when.
+/// The resources that a request may wait for, and until when.
 ///
-/// A request waits for one at a time, so that a slow source takes no more than its own part of the workers: one that
-/// has waited for a review and then needs a page goes back to the queue.
+/// A request waits for one resource at a time, so that a slow source occupies no more than its share of the workers:
+/// after waiting for a review, a request that needs a page goes back to the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     until: Option<Instant>,
-    /// One bit for each kind of [`Waiting`]; a request needs at most one source.
+    /// One bit per kind of [`Waiting`]; a request needs at most one source.
     kinds: u8,
 }
 
@@ -43,23 +44,23 @@ impl Patience {
         Self { until: Some(deadline), kinds: u8::MAX }
     }
 
-    /// Waits until `deadline`, but not yet for anything.
+    /// Waits until `deadline`, but for no resource yet.
     pub fn by(deadline: Instant) -> Self {
         Self { until: Some(deadline), kinds: 0 }
     }
 
-    /// Also waits for this.
+    /// Adds a resource to wait for.
     #[must_use]
     pub fn with(self, waiting: Waiting) -> Self {
         Self { kinds: self.kinds | waiting.bit(), ..self }
     }
 
-    /// Whether it may wait for this.
+    /// Whether it may wait for this resource.
     pub fn includes(self, waiting: Waiting) -> bool {
         self.until.is_some() && self.kinds & waiting.bit() != 0
     }
 
-    /// How long to wait for this.
+    /// The maximum time to wait for this resource.
     pub fn wait_for(self, waiting: Waiting) -> Wait {
         match self.until {
             Some(deadline) if self.includes(waiting) => Wait::Until(deadline),
@@ -69,15 +70,15 @@ impl Patience {
 }
 
 impl Waiting {
-    /// How many workers requests may occupy for it, of those that one source may occupy.
+    /// The number of workers that requests may occupy for it, from the share of one source.
     pub(crate) fn active(self, most: usize) -> usize {
         if self == Self::Status { 1 } else { self.queued(most) }
     }
 
-    /// How many requests may be queued for it, of those for one source.
+    /// The number of requests that may be queued for it, from the share of one source.
     pub(crate) fn queued(self, most: usize) -> usize {
         match self {
-            // Both adapters together are like one source.
+            // Both adapters together have the share of one source.
             Self::Forwarded(_) => most / 2,
             _ => most,
         }
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_adapters_together_are_like_one_source() {
+    fn other_adapters_share_one_limit() {
         for (waiting, active, queued) in [
             (Waiting::Source(3), 8, 512),
             (Waiting::Forwarded(Group::Custom), 4, 256),
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_for_what_it_includes() {
+    fn waits_only_for_the_included_kinds() {
         let now = Instant::now();
         let (lists, source) = (Waiting::KubernetesLists, Waiting::Source(3));
         for (patience, expected) in [

@@ -2,11 +2,11 @@
 
 use super::page::{Query, Want};
 
-/// What rules want of a source: fixed by the configuration, or requested by name lately.
+/// The wants of a source: those of its rules, and those of metrics that were requested by name recently.
 #[derive(Debug)]
 pub(super) struct Wants {
     fixed: Vec<Want>,
-    /// Ordered by the last request.
+    /// In the order of the last request.
     asked: Vec<Want>,
     next: u64,
 }
@@ -22,7 +22,7 @@ impl Wants {
         self.fixed.iter().chain(&self.asked).cloned().collect()
     }
 
-    /// The want for a metric by name, which is remembered; of the others so many are. `number`: whether a bare number can
+    /// The want for a metric by name, which is remembered; their number is limited. `number`: whether a bare number can
     /// only be this metric.
     pub(super) fn named(&mut self, name: &str, number: bool, remembered: usize) -> Want {
         let known = self.asked.iter().position(|want| matches!(&want.query, Query::Named { name: n, .. } if n == name));

@@ -103,7 +103,7 @@ fn pod_watch((namespace, gauges): (String, Arc<PodWatchGauges>)) -> PodWatchStat
     let contact = i64::try_from(gauges.contact()).ok().filter(|contact| *contact != 0);
     PodWatchStatus {
         namespace,
-        state: gauges.standing().as_str(),
+        state: gauges.watch_state().as_str(),
         pods: gauges.pods.get(),
         last_contact: contact.map(Time::from_millis),
     }

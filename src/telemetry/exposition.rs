@@ -173,8 +173,8 @@ impl Page {
         let name = "metriclet_pod_watch_state";
         self.family(name, "gauge", "Always 1, with the state of the watch of the pods of a namespace.");
         for (namespace, gauges) in &all {
-            let standing = gauges.standing().as_str();
-            self.sample(name, &format_args!("{{namespace=\"{}\",state=\"{standing}\"}}", Label(namespace)), 1);
+            let state = gauges.watch_state().as_str();
+            self.sample(name, &format_args!("{{namespace=\"{}\",state=\"{state}\"}}", Label(namespace)), 1);
         }
         let name = "metriclet_pod_watch_last_contact_timestamp_seconds";
         self.family(name, "gauge", "When a watch last received something, Unix time; 0 before.");

@@ -1,28 +1,28 @@
-//! What is known of the watches of pods.
+//! The state of the watches of pods.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::counter::Counter;
 
-/// Where answers about pods come from, and the watches.
+/// The number of selections by origin, and the watches.
 #[derive(Debug, Default)]
 pub struct PodWatches {
-    /// Selections of pods that were answered from a watch.
+    /// Selections of pods that were served from a watch.
     pub watched: Counter,
-    /// Selections of pods that were answered by a list of the Kubernetes API.
+    /// Selections of pods that were served by a list of the Kubernetes API.
     pub listed: Counter,
     by_namespace: Mutex<BTreeMap<String, Arc<PodWatchGauges>>>,
 }
 
-/// What is known of the watch of one namespace.
+/// The gauges of the watch of one namespace.
 #[derive(Debug, Default)]
 pub struct PodWatchGauges {
-    /// A [`WatchStanding`] as its number.
-    standing: Counter,
-    /// When something was last received of the Kubernetes API, in Unix milliseconds; 0 before.
+    /// The number of the [`WatchState`].
+    watch_state: Counter,
+    /// The time of the last list, event or bookmark in Unix milliseconds; 0 before.
     contact: Counter,
-    /// Pods that are kept.
+    /// The pods in memory.
     pub pods: Counter,
     /// Their size, in bytes.
     pub bytes: Counter,
@@ -32,27 +32,27 @@ pub struct PodWatchGauges {
     pub lists: Counter,
 }
 
-/// What becomes of the questions about the pods of a namespace.
+/// How the pods of a namespace are served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WatchStanding {
-    /// They are answered by lists, until the watch has begun.
+pub enum WatchState {
+    /// By lists, until the watch has started.
     #[default]
     Starting,
-    /// They are answered from the watch.
+    /// From the watch.
     Current,
-    /// The watch was interrupted: after a while they are answered by lists.
+    /// The watch was interrupted: by lists after a few seconds.
     Broken,
-    /// They are answered by lists, as RBAC does not grant the verb `watch`.
+    /// By lists, because RBAC does not grant the verb `watch`.
     Denied,
-    /// They are answered by lists, as there are too many pods.
+    /// By lists, because there are too many pods.
     TooLarge,
-    /// They are answered by lists, as the Kubernetes API does not number versions.
+    /// By lists, because the Kubernetes API does not number versions.
     Unversioned,
-    /// They are answered by lists, as the Kubernetes API has no watches.
+    /// By lists, because the Kubernetes API has no watches.
     Unsupported,
 }
 
-impl WatchStanding {
+impl WatchState {
     const ALL: [Self; 7] = [
         Self::Starting,
         Self::Current,
@@ -63,7 +63,7 @@ impl WatchStanding {
         Self::Unsupported,
     ];
 
-    /// As a label.
+    /// The label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -100,14 +100,14 @@ impl PodWatches {
 
 impl PodWatchGauges {
     /// Sets what becomes of questions.
-    pub fn set_standing(&self, standing: WatchStanding) {
-        self.standing.set(standing as u64);
+    pub fn set_state(&self, watch_state: WatchState) {
+        self.watch_state.set(watch_state as u64);
     }
 
     /// What becomes of questions.
-    pub fn standing(&self) -> WatchStanding {
-        let number = self.standing.get();
-        WatchStanding::ALL.into_iter().find(|standing| *standing as u64 == number).unwrap_or_default()
+    pub fn watch_state(&self) -> WatchState {
+        let number = self.watch_state.get();
+        WatchState::ALL.into_iter().find(|watch_state| *watch_state as u64 == number).unwrap_or_default()
     }
 
     /// Something was received, in Unix milliseconds.

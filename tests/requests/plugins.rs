@@ -126,7 +126,7 @@ fn failures_of_programs() {
     for (user, why) in [
         (missing, "exec: cannot run \"no-such-plugin\": entity not found; \"see example.com\"".to_owned()),
         (failing.user(""), format!("exec: \"{}\" failed: exit status: 3", failing.path.display())),
-        (chatty.user(""), format!("exec: \"{}\" printed something that is no ExecCredential", chatty.path.display())),
+        (chatty.user(""), format!("exec: \"{}\" printed output that is not an ExecCredential", chatty.path.display())),
         (empty.user(""), format!("exec: \"{}\" printed neither a token nor a certificate", empty.path.display())),
     ] {
         let output = get(&kubernetes.kubeconfig(&user), false);

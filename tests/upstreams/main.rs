@@ -82,7 +82,7 @@ fn without_a_last_line_feed() {
     assert_eq!(ask(&chunked.url()), "web 3");
     refused(
         &headed("", "queue_depth 3"),
-        "answered malformed text: expected a line feed at the end, found that the last line is cut off",
+        "answered malformed text: expected a line feed at the end, found an incomplete last line",
     );
 }
 
@@ -216,7 +216,7 @@ fn truncated() {
     );
     refused(
         &headed("", "queue_depth 3"),
-        "answered malformed text: expected a line feed at the end, found that the last line is cut off",
+        "answered malformed text: expected a line feed at the end, found an incomplete last line",
     );
     refused(
         &Upstream::page("application/openmetrics-text; version=1.0.0", GOOD),

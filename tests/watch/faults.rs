@@ -1,8 +1,8 @@
-//! Watches that end, break, lie or are silent.
+//! Watches that are interrupted, return wrong events, or receive none.
 
 use super::*;
 
-/// A server whose answers come from the watch of two pods.
+/// A server that serves two pods from a watch.
 struct Watched {
     kubernetes: Kubernetes,
     server: Server,
@@ -20,21 +20,21 @@ fn start() -> Watched {
     Watched { kubernetes, server, _pods: pods }
 }
 
-/// The whole lists of watches, which have no selector, and are not of one pod.
+/// The lists of whole namespaces that watches make: without a selector, and not limited to one pod.
 fn whole_lists(kubernetes: &Kubernetes) -> usize {
     let is_whole = |path: &str| !path.contains("Selector") && !path.ends_with("?limit=1");
     kubernetes.lists(PODS).iter().filter(|call| is_whole(&call.path)).count()
 }
 
-/// The head of the answer to a watch.
+/// The head of the response to a watch.
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// The answer to a watch: these lines in one chunk, and the end of the body.
+/// The response to a watch: these lines in one chunk, and the end of the body.
 fn stream(lines: &str) -> Reply {
     Reply::Raw(format!("{HEAD}{:x}\r\n{lines}\r\n0\r\n\r\n", lines.len()))
 }
 
-/// Has this be the next answer to a watch.
+/// Sets the next response to a watch.
 fn next_watch(kubernetes: &Kubernetes, reply: Reply) {
     let mut reply = Some(reply);
     kubernetes.script(move |call| match call.is_watch() {
@@ -44,24 +44,24 @@ fn next_watch(kubernetes: &Kubernetes, reply: Reply) {
 }
 
 #[test]
-fn goes_on_where_it_was_cut() {
+fn resumes_after_an_interruption() {
     let Watched { kubernetes, server, _pods } = start();
     let lists = whole_lists(&kubernetes);
     for round in 0..3 {
         let watches = kubernetes.watches(PODS).len();
         kubernetes.history().cut();
-        // It changes before the watch is there again.
+        // The pods change before the watch resumes.
         kubernetes.set(PODS, vec![pod(0), pod(1), pod(2 + round % 2)]);
         let number = 2 + round % 2;
         becomes(&server, "app%3Dweb", &format!("web-0 0, web-1 1, web-{number} {number}"));
         assert!(kubernetes.watches(PODS).len() > watches);
     }
     assert_eq!(whole_lists(&kubernetes), lists, "no list is needed");
-    assert_eq!(counted(&server, "metriclet_pod_selections_total{from=\"list\"}"), 1.0, "nor for a request");
+    assert_eq!(counted(&server, "metriclet_pod_selections_total{from=\"list\"}"), 1.0, "no request needs one either");
 }
 
 #[test]
-fn begins_anew_when_its_version_is_too_old() {
+fn starts_over_if_its_version_is_too_old() {
     let expired = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410});
     for reply in [None, Some(Reply::Say(410, expired.to_string()))] {
         let Watched { kubernetes, server, _pods } = start();
@@ -87,7 +87,7 @@ fn begins_anew_when_its_version_is_too_old() {
 }
 
 #[test]
-fn does_not_go_on_after_events_that_it_cannot_read() {
+fn starts_over_after_unreadable_events() {
     let failure = json!({"type": "ERROR", "object": {"kind": "Status", "status": "Failure", "code": 500}});
     for lines in [
         format!("{failure}\n"),
@@ -122,11 +122,11 @@ fn an_exchange_that_ends_within_an_event_is_continued() {
 }
 
 #[test]
-fn a_restored_backup_is_found() {
+fn detects_a_restored_backup() {
     let Watched { kubernetes, server, _pods } = start();
     let lists = whole_lists(&kubernetes);
     (0..5).for_each(|_| kubernetes.history().advance());
-    // The bookmark at the end of the first exchange tells of these versions; the next exchange begins with the last.
+    // The bookmark at the end of the first exchange has these versions; the next exchange starts at the last one.
     let newest = format!("resourceVersion={}&", kubernetes.history().version());
     eventually(|| match kubernetes.watches(PODS).iter().any(|call| call.path.contains(&newest)) {
         true => Ok(()),
@@ -137,7 +137,7 @@ fn a_restored_backup_is_found() {
     kubernetes.set(PODS, vec![pod(1)]);
     let first = kubernetes.history().version();
     assert!(!newest.contains(&first.to_string()));
-    // Versions go on from the earlier one, so the watch receives none of these changes: without a bookmark it looks.
+    // Versions continue from the earlier one, so the watch receives no changes; without a bookmark, it lists.
     becomes(&server, "app%3Dweb", "web-1 1");
     eventually(|| match whole_lists(&kubernetes) > lists {
         true => Ok(()),
@@ -145,16 +145,16 @@ fn a_restored_backup_is_found() {
     });
 }
 
-/// A kube-apiserver that is gone: answers go on for some seconds, and end with the reason.
+/// A kube-apiserver that is down: pods are served for some seconds, and then the response is an error.
 #[test]
-fn a_watch_that_stays_broken_answers_nothing() {
+fn a_broken_watch_serves_nothing() {
     let Watched { kubernetes, mut server, _pods } = start();
     kubernetes.script(|call| match call.path.starts_with(PODS) {
         true => Reply::Drop,
         false => Reply::Good,
     });
     kubernetes.history().cut();
-    assert_eq!(all(&server, "app%3Dweb"), "web-0 0, web-1 1", "for a moment it counts");
+    assert_eq!(all(&server, "app%3Dweb"), "web-0 0, web-1 1", "served for a limited time");
     let failure = format!(
         "503 ServiceUnavailable: queue_depth of all pods in namespace shop: cannot list pods: list to {}: ",
         kubernetes.url()
@@ -165,7 +165,7 @@ fn a_watch_that_stays_broken_answers_nothing() {
     });
     server.said("cannot watch pods in namespace shop: ");
     assert_eq!(counted(&server, "metriclet_pod_watch_state{namespace=\"shop\",state=\"broken\"}"), 1.0);
-    // It changes while it cannot be seen.
+    // The pods change while kube-apiserver is unreachable.
     kubernetes.set(PODS, vec![pod(1), pod(2)]);
     // A connection alone does not make it current.
     let gate = Gate::default();
@@ -183,20 +183,20 @@ fn a_watch_that_stays_broken_answers_nothing() {
     becomes(&server, "app%3Dweb", "web-1 1, web-2 2");
     assert_eq!(counted(&server, "metriclet_pod_watch_state{namespace=\"shop\",state=\"current\"}"), 0.0);
     let newest = kubernetes.lists(PODS).iter().filter(|call| call.path.ends_with("?limit=1")).count();
-    assert!(newest > 0, "it asks for the newest version");
+    assert!(newest > 0, "it requests the newest version");
     kubernetes.script(|_| Reply::Good);
     gate.open();
     kubernetes.history().cut();
     watched(&server);
     assert_eq!(all(&server, "app%3Dweb"), "web-1 1, web-2 2");
-    assert_eq!(whole_lists(&kubernetes) - whole, 0, "it goes on from where it was");
+    assert_eq!(whole_lists(&kubernetes) - whole, 0, "it resumes from its last version");
     let lists = kubernetes.lists(PODS).len();
     kubernetes.set(PODS, vec![pod(2)]);
     becomes(&server, "app%3Dweb", "web-2 2");
     assert_eq!(kubernetes.lists(PODS).len(), lists);
 }
 
-/// A list that is read while the watch cannot go on is not older than what the watch has shown.
+/// A list during an interruption is not older than the pods that the watch has served.
 #[test]
 fn lists_are_not_older_than_the_watch() {
     let Watched { kubernetes, server, _pods } = start();
@@ -221,9 +221,9 @@ fn lists_are_not_older_than_the_watch() {
     gate.open();
 }
 
-/// One API server that lags behind is not one that has lost its state.
+/// An API server whose cache lags has not lost its state.
 #[test]
-fn an_api_server_that_lags_is_not_believed() {
+fn ignores_a_lagging_api_server() {
     let Watched { kubernetes, server, _pods } = start();
     kubernetes.set(PODS, vec![pod(0), pod(1), pod(2)]);
     becomes(&server, "app%3Dweb", "web-0 0, web-1 1, web-2 2");
@@ -246,20 +246,20 @@ fn an_api_server_that_lags_is_not_believed() {
     let before = checks();
     eventually(|| match checks() > before {
         true => Ok(()),
-        false => Err("the newest version is not asked for".to_owned()),
+        false => Err("the newest version is not requested".to_owned()),
     });
     let lists = kubernetes.lists(PODS);
     let first = lists.iter().position(|call| call.path.contains("NotOlderThan&labelSelector")).unwrap();
     let again = lists[first..].iter().filter(|call| call.path.contains("resourceVersion=0&"));
-    assert_eq!(again.count(), 0, "an earlier state is not asked for");
+    assert_eq!(again.count(), 0, "an earlier state is not requested");
     kubernetes.script(|_| Reply::Good);
     becomes(&server, "app%3Dweb", "web-0 0, web-1 1, web-2 2");
     watched(&server);
 }
 
-/// A warning does not repeat what the API server sent: its cause is one text.
+/// A warning does not contain bytes of the API server: its cause is a fixed text.
 #[test]
-fn events_that_stay_unreadable_have_one_cause() {
+fn lasting_unreadable_events_have_one_cause() {
     let Watched { kubernetes, mut server, _pods } = start();
     kubernetes.script(move |call| match call.is_watch() {
         true => stream(&format!("{{\"type\":\"\\u001b[31m{}\",\"object\":{{}}}}\n", "x".repeat(9_000))),

@@ -20,9 +20,9 @@ fn without_the_verb_pods_are_listed() {
     kubernetes.set(PODS, vec![pod(0)]);
     becomes(&server, "app%3Dweb", "web-0 0");
     assert_eq!(counted(&server, "metriclet_pod_watch_state{namespace=\"shop\",state=\"denied\"}"), 1.0);
-    assert_eq!(kubernetes.watches(PODS).len(), 1, "it is tried again after minutes");
+    assert_eq!(kubernetes.watches(PODS).len(), 1, "it is retried after minutes");
     let whole = |path: &str| !path.contains("labelSelector");
-    assert!(!kubernetes.lists(PODS).iter().any(|call| whole(&call.path)), "no list is made for a watch that cannot be");
+    assert!(!kubernetes.lists(PODS).iter().any(|call| whole(&call.path)), "no list is made for an unavailable watch");
 }
 
 #[test]

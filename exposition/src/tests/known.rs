@@ -1,4 +1,4 @@
-//! A page gives the same with the series of any other page known.
+//! Known series do not change the result of a page.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use crate::{ExpositionLimits, Format, KnownSeries, Labels, PageError, Parser, Sa
 
 const LIMITS: ExpositionLimits = ExpositionLimits { line: 200 };
 
-/// What a sink is told, where names that begin with `a` are wanted.
+/// The calls of a sink that wants names starting with `a`.
 #[derive(Debug, Default, PartialEq)]
-struct Told(Vec<String>);
+struct Received(Vec<String>);
 
-impl Sink for Told {
+impl Sink for Received {
     fn wants(&mut self, name: &str) -> bool {
         name.starts_with('a')
     }
@@ -26,13 +26,13 @@ impl Sink for Told {
     }
 }
 
-fn read(page: &str, mut parser: Parser) -> (Result<u64, PageError>, Told, Option<KnownSeries>, u64) {
-    let mut told = Told::default();
-    // Chunks end anywhere.
-    let fed = page.as_bytes().chunks(7).try_for_each(|chunk| parser.feed(chunk, &mut told));
+fn read(page: &str, mut parser: Parser) -> (Result<u64, PageError>, Received, Option<KnownSeries>, u64) {
+    let mut received = Received::default();
+    // Small chunks, which end within lines and tokens.
+    let fed = page.as_bytes().chunks(7).try_for_each(|chunk| parser.feed(chunk, &mut received));
     let finished = fed.and_then(|()| parser.finish()).map(|summary| summary.samples);
-    let noted = finished.is_ok().then(|| parser.noted()).flatten();
-    (finished, told, noted, parser.recognized())
+    let recorded = finished.is_ok().then(|| parser.recorded()).flatten();
+    (finished, received, recorded, parser.recognized())
 }
 
 const PAGES: &[&str] = &[
@@ -56,24 +56,25 @@ const PAGES: &[&str] = &[
 ];
 
 #[test]
-fn known_series_change_nothing() {
+fn known_series_do_not_change_the_result() {
     for format in [Format::Prometheus, Format::OpenMetrics] {
         for known in PAGES {
-            let (_, _, noted, _) = read(known, Parser::new(format, LIMITS).noting(10_000));
-            let Some(noted) = noted.map(Arc::new) else { continue };
+            let (_, _, recorded, _) = read(known, Parser::new(format, LIMITS).recording_series(10_000));
+            let Some(recorded) = recorded.map(Arc::new) else { continue };
             for page in PAGES {
-                let (expected, told, ..) = read(page, Parser::new(format, LIMITS));
-                let found = read(page, Parser::new(format, LIMITS).knowing(Some(noted.clone())));
-                assert_eq!((found.0, found.1), (expected, told), "{format:?}: {page:?} after {known:?}");
+                let (expected, received, ..) = read(page, Parser::new(format, LIMITS));
+                let found = read(page, Parser::new(format, LIMITS).with_known_series(Some(recorded.clone())));
+                assert_eq!((found.0, found.1), (expected, received), "{format:?}: {page:?} after {known:?}");
             }
         }
     }
 }
 
 #[test]
-fn series_are_found_where_some_come_and_go() {
+fn finds_series_between_added_and_removed_ones() {
     let page = |numbers: &[usize]| numbers.iter().map(|number| format!("a{{n=\"{number}\"}} 1\n")).collect::<String>();
-    let known = read(&page(&[1, 2, 3, 4, 5, 6, 7, 8]), Parser::new(Format::Prometheus, LIMITS).noting(10_000)).2;
+    let known =
+        read(&page(&[1, 2, 3, 4, 5, 6, 7, 8]), Parser::new(Format::Prometheus, LIMITS).recording_series(10_000)).2;
     let known = Arc::new(known.unwrap());
     for (numbers, expected) in [
         (&[1, 2, 3, 4, 5, 6, 7, 8][..], 8),
@@ -83,15 +84,15 @@ fn series_are_found_where_some_come_and_go() {
         (&[9, 10], 0),
         (&[], 0),
     ] {
-        let parser = Parser::new(Format::Prometheus, LIMITS).knowing(Some(known.clone()));
+        let parser = Parser::new(Format::Prometheus, LIMITS).with_known_series(Some(known.clone()));
         assert_eq!(read(&page(numbers), parser).3, expected, "{numbers:?}");
     }
 }
 
 #[test]
-fn no_more_is_noted_than_fits() {
+fn records_no_more_than_the_limit() {
     let page: String = (0..100).map(|number| format!("a{{n=\"{number}\"}} 1\n")).collect();
-    let noted = |most| read(&page, Parser::new(Format::Prometheus, LIMITS).noting(most)).2;
-    assert!(noted(1_000).is_none());
-    assert!(noted(100_000).is_some_and(|noted| noted.cost() > 2_000));
+    let recorded = |most| read(&page, Parser::new(Format::Prometheus, LIMITS).recording_series(most)).2;
+    assert!(recorded(1_000).is_none());
+    assert!(recorded(100_000).is_some_and(|recorded| recorded.cost() > 2_000));
 }

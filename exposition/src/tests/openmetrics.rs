@@ -18,7 +18,7 @@ fn reads_a_page() {
 
 #[test]
 fn reads_samples() {
-    assert_reads(
+    assert_parses(
         Format::OpenMetrics,
         &[
             ("a 1", "Unknown a 1"),
@@ -41,7 +41,7 @@ fn reads_samples() {
 
 #[test]
 fn reads_metadata() {
-    assert_reads(
+    assert_parses(
         Format::OpenMetrics,
         &[
             ("# TYPE a counter\na_total 1", "Counter a_total 1"),
@@ -64,8 +64,8 @@ fn reads_metadata() {
 }
 
 #[test]
-fn refuses_malformed_lines() {
-    assert_refuses(
+fn rejects_malformed_lines() {
+    assert_rejects(
         Format::OpenMetrics,
         &[
             (b"\n", "line 1, column 1: expected a sample or metadata, found the end of the line"),
@@ -110,10 +110,10 @@ fn refuses_malformed_lines() {
 }
 
 #[test]
-fn refuses_malformed_metadata() {
+fn rejects_malformed_metadata() {
     const KINDS: &str = "expected counter, gauge, histogram, gaugehistogram, stateset, info, summary or unknown";
     const WORDS: &str = r##"expected "# TYPE ", "# HELP ", "# UNIT " or "# EOF""##;
-    assert_refuses(
+    assert_rejects(
         Format::OpenMetrics,
         &[
             (b"#\n", &format!("line 1, column 1: {WORDS}, found \"#\"")),
@@ -137,10 +137,10 @@ fn refuses_malformed_metadata() {
 }
 
 #[test]
-fn refuses_a_page_without_its_end() {
+fn rejects_pages_without_their_end() {
     const MISSING: &str = r##"expected "# EOF" at the end, found none: the page is cut off, or it is not OpenMetrics"##;
     const AFTER: &str = r##"line 2, column 1: expected nothing after "# EOF", found more of the page"##;
-    assert_refuses(
+    assert_rejects(
         Format::OpenMetrics,
         &[
             (b"", &format!("line 1, column 1: {MISSING}")),

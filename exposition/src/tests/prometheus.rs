@@ -18,7 +18,7 @@ fn reads_a_page() {
 
 #[test]
 fn reads_samples() {
-    assert_reads(
+    assert_parses(
         Format::Prometheus,
         &[
             ("", ""),
@@ -56,7 +56,7 @@ fn reads_samples() {
 
 #[test]
 fn reads_metadata() {
-    assert_reads(
+    assert_parses(
         Format::Prometheus,
         &[
             ("# TYPE a counter\na 1", "Counter a 1"),
@@ -96,8 +96,8 @@ fn reads_metadata() {
 }
 
 #[test]
-fn refuses_malformed_lines() {
-    assert_refuses(
+fn rejects_malformed_lines() {
+    assert_rejects(
         Format::Prometheus,
         &[
             (b"a 1\n2 3\n", r#"line 2, column 1: expected a metric name, found "2""#),
@@ -107,7 +107,7 @@ fn refuses_malformed_lines() {
             (b"{\"a.b\":1}\n", r#"line 1, column 1: expected a metric name, found "{\"a.b\":1}""#),
             (b"{\"a.b\"}\n", "line 1, column 8: expected a number, found the end of the line"),
             (b"{\"a.b\",c} 1\n", r#"line 1, column 9: expected "=" after a label name, found "}""#),
-            (b"{\"a.b\",\"c\"} 1\n", r#"line 1, column 8: expected one metric name, and labels, found "\"c\"}""#),
+            (b"{\"a.b\",\"c\"} 1\n", r#"line 1, column 8: expected only one metric name, found "\"c\"}""#),
             (b"{\"\"} 1\n", r#"line 1, column 1: expected a metric name, found "{\"\"}""#),
             (b"\"a.b\" 1\n", r#"line 1, column 1: expected a metric name, found "\"a.b\"""#),
             (
@@ -148,8 +148,8 @@ fn refuses_malformed_lines() {
 }
 
 #[test]
-fn refuses_malformed_labels() {
-    assert_refuses(
+fn rejects_malformed_labels() {
+    assert_rejects(
         Format::Prometheus,
         &[
             (b"a{\n", r#"line 1, column 3: expected a label name or "}", found the end of the line"#),
@@ -165,15 +165,12 @@ fn refuses_malformed_labels() {
             ),
             (
                 b"a{b=\"\",\"b\"=\"\"} 1\n",
-                r#"line 1, column 8: expected a label name that this series does not have yet, found "\"b\"=\"\"}""#,
+                r#"line 1, column 8: expected each label name only once, found "\"b\"=\"\"}""#,
             ),
-            (
-                b"a{\"b\"=\"\",b=\"\"} 1\n",
-                r#"line 1, column 10: expected a label name that this series does not have yet, found "b=\"\"}""#,
-            ),
+            (b"a{\"b\"=\"\",b=\"\"} 1\n", r#"line 1, column 10: expected each label name only once, found "b=\"\"}""#),
             (
                 b"a{\"\\x\"=\"\",\"\\\\x\"=\"\"} 1\n",
-                r#"line 1, column 11: expected a label name that this series does not have yet, found "\"\\\\x\"=\"\"}""#,
+                r#"line 1, column 11: expected each label name only once, found "\"\\\\x\"=\"\"}""#,
             ),
             (b"a{b} 1\n", r#"line 1, column 4: expected "=" after a label name, found "}""#),
             (b"a{b:c=\"\"} 1\n", r#"line 1, column 4: expected "=" after a label name, found ":c=\"\"}""#),
@@ -200,7 +197,7 @@ fn refuses_malformed_labels() {
             (b"a{b=\"c\"]\n", r#"line 1, column 8: expected "," or "}" after a label, found "]""#),
             (
                 b"a{b=\"c\",d=\"\",b=\"c\"} 1\n",
-                r#"line 1, column 14: expected a label name that this series does not have yet, found "b=\"c\"}""#,
+                r#"line 1, column 14: expected each label name only once, found "b=\"c\"}""#,
             ),
             (
                 b"a{__name__=\"b\"} 1\n",
@@ -211,9 +208,9 @@ fn refuses_malformed_labels() {
 }
 
 #[test]
-fn refuses_malformed_metadata() {
+fn rejects_malformed_metadata() {
     const KINDS: &str = "expected counter, gauge, histogram, summary or untyped";
-    assert_refuses(
+    assert_rejects(
         Format::Prometheus,
         &[
             (b"# TYPE \n", "line 1, column 8: expected a metric name after TYPE, found the end of the line"),
@@ -238,8 +235,8 @@ fn refuses_malformed_metadata() {
 }
 
 #[test]
-fn refuses_what_is_not_utf8_and_shows_little_of_it() {
-    assert_refuses(
+fn rejects_other_encodings_and_shortens_messages() {
+    assert_rejects(
         Format::Prometheus,
         &[
             (b"a 1\nb{c=\"d\xff e\"} 1\n", r#"line 2, column 7: expected UTF-8, found "\xff""#),
@@ -255,9 +252,9 @@ fn refuses_what_is_not_utf8_and_shows_little_of_it() {
 }
 
 #[test]
-fn refuses_a_page_without_its_end() {
+fn rejects_pages_without_their_end() {
     assert_eq!(read(Format::Prometheus, b""), Ok(String::new()));
-    assert_refuses(
+    assert_rejects(
         Format::Prometheus,
         &[
             (b"a", "line 1, column 2: expected a line feed, found the end of the page in the middle of line 1"),
@@ -272,7 +269,7 @@ fn refuses_a_page_without_its_end() {
 }
 
 #[test]
-fn reads_the_last_line_of_a_whole_page_without_its_line_feed() {
+fn parses_a_complete_last_line_without_line_feed() {
     #[derive(Default)]
     struct Values(Vec<f64>);
     impl Sink for Values {

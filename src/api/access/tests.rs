@@ -28,7 +28,7 @@ fn check(user: &User, method: &str, target: &str) -> String {
 }
 
 #[test]
-fn asks_about_all_but_discovery() {
+fn reviews_everything_except_discovery() {
     let authenticated = user(Via::Direct, &["system:authenticated"]);
     let others = [
         user(Via::FrontProxy, &["system:unauthenticated"]),
@@ -65,7 +65,7 @@ fn asks_about_all_but_discovery() {
 }
 
 #[test]
-fn open_paths_are_exact_unless_they_end_in_a_star() {
+fn matches_always_allowed_paths() {
     let access =
         |open: &[&str]| Access::new(None, open.iter().map(|&path| path.to_owned()).collect(), &Limits::default());
     let usual = access(&["/healthz", "/livez", "/readyz", "/public/*"]);
@@ -87,7 +87,7 @@ fn open_paths_are_exact_unless_they_end_in_a_star() {
 }
 
 #[test]
-fn a_no_reads_as_kubernetes_words_it() {
+fn words_denials_as_kubernetes_does() {
     let anonymous = user(Via::Anonymous, &["system:unauthenticated"]);
     let v2 = |path: &str| format!("{VERSION}/{path}");
     for (method, target, text) in [
@@ -132,7 +132,7 @@ fn a_no_reads_as_kubernetes_words_it() {
 }
 
 #[test]
-fn methods_have_kubernetes_verbs() {
+fn maps_methods_to_kubernetes_verbs() {
     let verbs = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", ""];
     let named = verbs.map(|method| verb(method, true));
     assert_eq!(named, ["get", "get", "create", "update", "patch", "delete", "", "", ""]);

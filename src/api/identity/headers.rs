@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_the_lines_that_name_a_user() {
+    fn recognizes_lines_that_name_a_user() {
         let names = RemoteHeaders::usual();
         let lines: &[Header<'_>] = &[("Accept", b"*/*"), ("X-Remote-User", b"u"), ("x-remote-group", b"a"), ("X", b"")];
         let known = NamedUser::new(&names, lines, Arc::default());
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn needs_a_user_name() {
+    fn requires_a_user_name() {
         assert_eq!(read(&[("X-Remote-Group", "system:masters")]), Ok(None));
         assert_eq!(read(&[("X-Remote-User", ""), ("X-Remote-Group", "g")]), Ok(None));
         assert_eq!(read(&[("X_Remote_User", "u"), ("X-Remote-User ", "u")]), Ok(None));

@@ -13,9 +13,9 @@ const UID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57683.2"
 /// The subject of a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Subject {
-    /// CN, the last one; empty if there is none.
+    /// The last CN; empty if there is none.
     pub(super) common_name: String,
-    /// Every O.
+    /// All O attributes.
     pub(super) organizations: Vec<String>,
     /// Empty if there is none.
     pub(super) uid: String,

@@ -101,7 +101,7 @@ fn who(identity: &Identity, peer: Option<&Peer>, headers: &[Header<'_>], now: No
 const NO_USER: &str = "401: the client's certificate names no user or is signed by no trusted authority";
 
 #[test]
-fn only_the_right_certificate_speaks_for_others() {
+fn only_front_proxies_name_other_users() {
     let identity = identity();
     let step = PROXIES.intermediate("step");
     let dated = |from, to| {
@@ -138,7 +138,7 @@ fn only_the_right_certificate_speaks_for_others() {
 }
 
 #[test]
-fn certificates_name_users() {
+fn reads_users_from_certificates() {
     let identity = identity();
     let der = CLIENTS.issue_with("admin", |params| {
         params.distinguished_name.push(DnType::OrganizationName, "system:authenticated");
@@ -178,7 +178,7 @@ fn a_proxy_that_names_no_user_is_not_authenticated() {
 }
 
 #[test]
-fn a_token_is_for_the_kubernetes_api_to_judge() {
+fn needs_the_kubernetes_api_to_review_tokens() {
     let identity = identity();
     let none = "401: TokenReview needs the Kubernetes API";
     for (value, expected) in [
@@ -196,7 +196,7 @@ fn a_token_is_for_the_kubernetes_api_to_judge() {
 }
 
 #[test]
-fn worth_follows_trust_and_time() {
+fn client_class_follows_trust_and_time() {
     let identity = identity();
     let peer = Peer::new(vec![PROXIES.issue("proxy")]);
     let start = now();
@@ -213,7 +213,7 @@ fn worth_follows_trust_and_time() {
     // So is another trust.
     assert_eq!(who(&identity, Some(&peer), FORGED, start), good);
     assert!(identity.wait_for_rejection(Duration::ZERO), "some were not taken");
-    assert!(!identity.wait_for_rejection(Duration::ZERO), "which is told once");
+    assert!(!identity.wait_for_rejection(Duration::ZERO), "it is reported once");
     identity.install(Trust::new(Some(front_proxy(&["other"])), None).0);
     assert_eq!(who(&identity, Some(&peer), FORGED, start), NO_USER);
     assert!(identity.wait_for_rejection(Duration::ZERO));
@@ -224,7 +224,7 @@ fn worth_follows_trust_and_time() {
 }
 
 #[test]
-fn one_authority_for_both_needs_names() {
+fn requires_allowed_names_for_a_shared_authority() {
     let both = || Pool::from_pem((CLIENTS.pem.clone() + &PROXIES.pem).as_bytes()).unwrap();
     for (names, clients, open) in [
         (&[][..], Some(PROXIES.pool()), true),
@@ -240,7 +240,7 @@ fn one_authority_for_both_needs_names() {
 }
 
 #[test]
-fn pools_say_what_is_wrong_with_them() {
+fn describes_invalid_pools() {
     for (pem, why) in [
         ("", "holds no certificate (PEM)"),
         ("garbage", "holds no certificate (PEM)"),

@@ -33,14 +33,14 @@ pub struct FrontProxy {
     pub headers: RemoteHeaders,
 }
 
-/// Names of headers; the first one with a value counts.
+/// Names of headers; the first header with a value is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RemoteHeaders {
     /// `X-Remote-User`
     pub username: Vec<String>,
     /// `X-Remote-Uid`
     pub uid: Vec<String>,
-    /// `X-Remote-Group`, all of which count.
+    /// `X-Remote-Group`; all values are used.
     pub group: Vec<String>,
     /// `X-Remote-Extra-`
     pub extra_prefix: Vec<String>,
@@ -71,7 +71,7 @@ impl Trust {
 }
 
 impl RemoteHeaders {
-    /// The defaults of kube-apiserver.
+    /// The default headers of kube-apiserver.
     pub fn usual() -> Self {
         let one = |name: &str| vec![name.to_owned()];
         Self {
@@ -115,7 +115,7 @@ impl Pool {
     }
 }
 
-/// The same authorities.
+/// Pools are equal if they have the same authorities.
 impl PartialEq for Pool {
     fn eq(&self, other: &Self) -> bool {
         self.keys == other.keys

@@ -9,7 +9,7 @@ use crate::autoscaling::behavior::{Behavior, Tolerances};
 use crate::autoscaling::calculator::{PodState, Values, Workload};
 use crate::autoscaling::decision::{self, Decision};
 use crate::autoscaling::manifest::{Hpa, MetricKind, MetricSpec};
-use crate::autoscaling::question;
+use crate::autoscaling::request_path;
 use crate::config::hpa;
 use crate::parse::decimal::Decimal;
 use crate::parse::quantity::Milli;
@@ -125,7 +125,7 @@ fn path(spec: &MetricSpec<'_>, facts: &Facts, answers: &dyn Answers) -> Result<S
     };
     let metric_selector = canonical("metric.selector", &spec.selector)?;
     let resource = match spec.kind {
-        MetricKind::Object(object) => match question::builtin(&object) {
+        MetricKind::Object(object) => match request_path::builtin(&object) {
             Some(kind) => kind.resource.to_owned(),
             None => answers
                 .resource(&object)
@@ -143,7 +143,7 @@ fn path(spec: &MetricSpec<'_>, facts: &Facts, answers: &dyn Answers) -> Result<S
         }
         _ => String::new(),
     };
-    let path = question::path(spec, &answers.version(), &facts.namespace, &resource, &pods, &metric_selector);
+    let path = request_path::path(spec, &answers.version(), &facts.namespace, &resource, &pods, &metric_selector);
     path.ok_or_else(|| "no adapter serves it".to_owned())
 }
 

@@ -9,7 +9,7 @@ use super::found::{Answered, Answers, ConfigFile};
 use crate::autoscaling::calculator::{Phase, PodState, Workload};
 use crate::autoscaling::decision::ZeroSupport;
 use crate::autoscaling::manifest::ObjectRef;
-use crate::autoscaling::question;
+use crate::autoscaling::request_path;
 use crate::command::ask::printable;
 use crate::config::file;
 use crate::config::limits::Limits;
@@ -37,7 +37,7 @@ pub(super) struct Scaled {
     pub workload: Workload,
     pub selector: String,
     /// Pods that match the selector, but are controlled by another workload.
-    pub strangers: Vec<String>,
+    pub foreign_pods: Vec<String>,
 }
 
 impl<'a> Cluster<'a> {
@@ -84,7 +84,7 @@ impl<'a> Cluster<'a> {
     /// # Errors
     /// Why it cannot be read.
     pub(super) fn scaled(&self, namespace: &str, target: &ObjectRef<'_>) -> Result<Scaled, String> {
-        let (resource, _) = match question::builtin(target) {
+        let (resource, _) = match request_path::builtin(target) {
             Some(kind) => (kind.resource.to_owned(), true),
             None => self.resource(target).ok_or_else(|| format!("the API server has no kind {}", target.kind))?,
         };
@@ -104,7 +104,7 @@ impl<'a> Cluster<'a> {
                 listed.map_err(|error| error.detail())?.items
             }
         };
-        let is_strange = |owner: &str| match target.kind {
+        let is_foreign = |owner: &str| match target.kind {
             "Deployment" => {
                 owner.strip_prefix("ReplicaSet ").and_then(|name| name.rsplit_once('-')).map(|(of, _)| of)
                     != Some(target.name)
@@ -112,15 +112,15 @@ impl<'a> Cluster<'a> {
             "ReplicaSet" | "StatefulSet" => owner != format!("{} {}", target.kind, target.name),
             _ => false,
         };
-        let strangers = pods.iter().filter(|pod| pod.owner().is_none_or(is_strange));
-        let strangers = strangers.map(|pod| match pod.owner() {
+        let foreign_pods = pods.iter().filter(|pod| pod.owner().is_none_or(is_foreign));
+        let foreign_pods = foreign_pods.map(|pod| match pod.owner() {
             Some(owner) => format!("{} of {owner}", pod.name()),
             None => pod.name().to_owned(),
         });
-        let strangers = strangers.collect();
+        let foreign_pods = foreign_pods.collect();
         let state = |pod: &Pod| PodState {
             phase: Phase::named(pod.phase().as_str()),
-            is_leaving: pod.is_terminating(),
+            is_terminating: pod.is_terminating(),
             is_ready: pod.is_ready(),
             name: pod.name().to_owned(),
         };
@@ -129,7 +129,7 @@ impl<'a> Cluster<'a> {
             present: count("/status/replicas").unwrap_or_default(),
             pods: pods.iter().map(state).collect(),
         };
-        Ok(Scaled { workload, selector, strangers })
+        Ok(Scaled { workload, selector, foreign_pods })
     }
 
     /// The support for scaling to zero in the cluster's version.
@@ -145,7 +145,7 @@ impl<'a> Cluster<'a> {
 
     /// The configuration of the server in the cluster, if it was installed from Metriclet's manifests and may be read.
     pub(super) fn config(&self) -> Option<ConfigFile> {
-        let service = self.api_service(CUSTOM_METRICS, question::PREFERRED).ok().flatten()?;
+        let service = self.api_service(CUSTOM_METRICS, request_path::PREFERRED).ok().flatten()?;
         let namespace = service.pointer("/spec/service/namespace")?.as_str()?;
         let (name, key) = CONFIG_MAP;
         let map = self.object(&format!("/api/v1/namespaces/{namespace}/configmaps/{name}")).ok().flatten()?;
@@ -197,7 +197,7 @@ impl Answers for Cluster<'_> {
     fn version(&self) -> String {
         let group = self.object(&format!("/apis/{CUSTOM_METRICS}")).ok().flatten().unwrap_or_default();
         let preferred = group.pointer("/preferredVersion/version").and_then(Value::as_str);
-        preferred.unwrap_or(question::PREFERRED).to_owned()
+        preferred.unwrap_or(request_path::PREFERRED).to_owned()
     }
 
     fn resource(&self, object: &ObjectRef<'_>) -> Option<(String, bool)> {

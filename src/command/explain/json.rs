@@ -6,7 +6,7 @@ use super::account::Account;
 use super::found::MetricAccount;
 use super::words;
 use crate::autoscaling::calculator::Values;
-use crate::autoscaling::decision::How;
+use crate::autoscaling::decision::DecisionReason;
 use crate::autoscaling::manifest::MetricTarget;
 use crate::parse::json::indent;
 
@@ -18,8 +18,8 @@ pub(super) fn document(accounts: &[Account]) -> String {
 }
 
 fn account(account: &Account) -> Value {
-    let (asked, limited) = match account.decision.how {
-        How::Metric { asked, limit, .. } => (Some(asked), limit.is_some()),
+    let (asked, limited) = match account.decision.reason {
+        DecisionReason::Metric { asked, limit, .. } => (Some(asked), limit.is_some()),
         _ => (None, false),
     };
     let lines =

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::found::{Answered, Answers, ConfigFile};
 use crate::api::Api;
 use crate::autoscaling::manifest::ObjectRef;
-use crate::autoscaling::question;
+use crate::autoscaling::request_path;
 use crate::command::{ask, origin};
 use crate::config::limits::Limits;
 use crate::telemetry::clock::Clock;
@@ -49,7 +49,7 @@ impl Answers for Local<'_> {
     }
 
     fn version(&self) -> String {
-        question::PREFERRED.to_owned()
+        request_path::PREFERRED.to_owned()
     }
 
     fn resource(&self, object: &ObjectRef<'_>) -> Option<(String, bool)> {

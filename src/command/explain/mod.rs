@@ -143,11 +143,11 @@ fn facts(
     if let (Some(cluster), Some(target)) = (cluster, &hpa.target) {
         facts.zero = cluster.zero();
         let scaled = cluster.scaled(namespace, target).map_err(|why| fail(exit::UNAVAILABLE, &why))?;
-        if !scaled.strangers.is_empty() {
+        if !scaled.foreign_pods.is_empty() {
             facts.warnings.push(format!(
                 "the workload's selector {} also selects other pods, which the controller counts as the workload's: {}",
                 scaled.selector,
-                words::listed(scaled.strangers.into_iter())
+                words::listed(scaled.foreign_pods.into_iter())
             ));
         }
         facts.workload = scaled.workload;

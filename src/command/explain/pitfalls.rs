@@ -3,7 +3,7 @@
 use super::found::{Answers, Facts, MetricAccount};
 use crate::autoscaling::calculator::{Basis, NoProposal};
 use crate::autoscaling::manifest::{Hpa, MetricKind, MetricSpec, MetricTarget};
-use crate::autoscaling::question;
+use crate::autoscaling::request_path;
 use crate::parse::escape::Escaped;
 
 /// Words in metric names that indicate waiting work, which all pods share regardless of their number.
@@ -18,7 +18,7 @@ pub(super) fn of_metric(
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     let name = spec.name.to_ascii_lowercase();
-    if let (true, Ok(MetricTarget::Value(_))) = (spec.kind.can_wake(), &spec.target)
+    if let (true, Ok(MetricTarget::Value(_))) = (spec.kind.can_scale_from_zero(), &spec.target)
         && BACKLOGS.iter().any(|word| name.contains(word))
     {
         warnings.push(
@@ -34,8 +34,8 @@ pub(super) fn of_metric(
         ));
     }
     if let MetricKind::Object(object) = spec.kind {
-        let is_namespaced = match question::builtin(&object) {
-            Some(kind) => Some(kind.namespaced || question::is_namespace(&object)),
+        let is_namespaced = match request_path::builtin(&object) {
+            Some(kind) => Some(kind.namespaced || request_path::is_namespace(&object)),
             None => answers.resource(&object).map(|(_, namespaced)| namespaced),
         };
         if is_namespaced == Some(false) {
@@ -45,7 +45,7 @@ pub(super) fn of_metric(
                 object.kind
             ));
         }
-        if question::is_namespace(&object) && hpa.namespace.is_some_and(|namespace| namespace != object.name) {
+        if request_path::is_namespace(&object) && hpa.namespace.is_some_and(|namespace| namespace != object.name) {
             warnings.push(format!(
                 "for a Namespace, the controller always requests the HPA's own, not {}",
                 Escaped::new(object.name)
@@ -75,11 +75,12 @@ pub(super) fn of_metric(
 
 /// Warnings about an HPA as a whole.
 pub(super) fn of_hpa(hpa: &Hpa<'_>, facts: &Facts) -> Vec<String> {
-    let mut warnings: Vec<String> = hpa.lacks.iter().map(|lack| format!("expected {}", lack.expected)).collect();
-    if hpa.metrics.is_empty() && hpa.lacks.is_empty() {
+    let mut warnings: Vec<String> =
+        hpa.problems.iter().map(|problem| format!("expected {}", problem.expected)).collect();
+    if hpa.metrics.is_empty() && hpa.problems.is_empty() {
         warnings.push("without metrics, the HPA scales on 80 % of the CPU that pods request".to_owned());
     }
-    if hpa.zero.is_some() && !hpa.can_wake() {
+    if hpa.zero.is_some() && !hpa.can_scale_from_zero() {
         warnings.push(
             "minReplicas: 0 needs a metric of type Object or External; at zero there are no pods to measure".to_owned(),
         );

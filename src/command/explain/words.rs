@@ -4,7 +4,7 @@ use super::account::Account;
 use super::found::MetricAccount;
 use crate::autoscaling::behavior::{self, Direction, Limit, ScalingRules, SelectPolicy, Tolerances};
 use crate::autoscaling::calculator::{Basis, Filled, Kept, NoProposal, Proposal, Values, Workload};
-use crate::autoscaling::decision::{How, ZeroSupport};
+use crate::autoscaling::decision::{DecisionReason, ZeroSupport};
 use crate::autoscaling::manifest::MetricTarget;
 use crate::command::counted;
 use crate::parse::duration;
@@ -134,16 +134,16 @@ pub(super) fn of_hpa(account: &Account) -> Vec<Line> {
     let (decision, current) = (account.decision, account.facts.workload.replicas);
     let max = account.max.unwrap_or_default();
     let mut lines = Vec::new();
-    let why = match decision.how {
-        How::Disabled => disabled(account),
-        How::AboveMax => format!("there are {current}, more than maxReplicas: metrics are ignored"),
-        How::BelowMin => format!("there are {current}, fewer than minReplicas: metrics are ignored"),
-        How::Failed if account.metrics.len() > 1 => {
+    let why = match decision.reason {
+        DecisionReason::Disabled => disabled(account),
+        DecisionReason::AboveMax => format!("there are {current}, more than maxReplicas: metrics are ignored"),
+        DecisionReason::BelowMin => format!("there are {current}, fewer than minReplicas: metrics are ignored"),
+        DecisionReason::Failed if account.metrics.len() > 1 => {
             "unchanged: a metric has no value, and no other asks for more".to_owned()
         }
-        How::Failed => "unchanged: the metric has no value".to_owned(),
-        How::Unknown => "unknown: adapters serve none of the metrics".to_owned(),
-        How::Metric { index, asked, limit } => {
+        DecisionReason::Failed => "unchanged: the metric has no value".to_owned(),
+        DecisionReason::Unknown => "unknown: adapters serve none of the metrics".to_owned(),
+        DecisionReason::Metric { index, asked, limit } => {
             let name = account.metrics.get(index).map_or("", |metric| metric.name.as_str());
             let asks = format!("{name} asks for {asked}");
             match limit {
@@ -156,11 +156,11 @@ pub(super) fn of_hpa(account: &Account) -> Vec<Line> {
         }
     };
     lines.push(("desired", format!("{}: {why}", counted_replicas(decision.replicas))));
-    if account.metrics.iter().any(|metric| metric.values.is_none()) && decision.how != How::Unknown {
+    if account.metrics.iter().any(|metric| metric.values.is_none()) && decision.reason != DecisionReason::Unknown {
         lines
             .push(("at least", "CPU and memory may ask for more: the highest number of all metrics counts".to_owned()));
     }
-    if let How::Metric { .. } = decision.how {
+    if let DecisionReason::Metric { .. } = decision.reason {
         lines.extend(over_time(account));
     }
     lines
@@ -197,7 +197,7 @@ fn rate(account: &Account, direction: Direction, replicas: i32) -> String {
 /// Limits from earlier recommendations and changes.
 fn over_time(account: &Account) -> Vec<Line> {
     let (replicas, current) = (account.decision.replicas, account.facts.workload.replicas);
-    let How::Metric { asked, .. } = account.decision.how else { return Vec::new() };
+    let DecisionReason::Metric { asked, .. } = account.decision.reason else { return Vec::new() };
     let direction = if asked > current { Direction::Up } else { Direction::Down };
     if asked == current || replicas == current {
         return Vec::new();

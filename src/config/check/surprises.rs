@@ -5,12 +5,12 @@ use crate::config::model::{Identity, OnMissing, OnNan, Rule, Source, Value};
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::quantity::Milli;
-use crate::promql::evaluate::makes_value_of_nothing;
+use crate::promql::evaluate::has_value_without_series;
 
 /// Warns about effects of a rule that its author may not expect.
 pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if let Value::Series(expr) = &rule.value {
-        if makes_value_of_nothing(expr) {
+        if has_value_without_series(expr) {
             let message = match rule.identity {
                 Identity::Labels { .. } if !source.is_prometheus() => {
                     "vector() or absent() gives no value to an object without series; use onMissing:"

@@ -86,7 +86,7 @@ impl ExternalKeys {
             return None;
         }
         let namespace = match self.namespace_label {
-            _ if value.uses(Placeholder::Namespace) => NamespaceLabels::Told,
+            _ if value.uses(Placeholder::Namespace) => NamespaceLabels::FromValue,
             Some(label) if label == NO_LABEL => NamespaceLabels::Ignored,
             Some(label) => NamespaceLabels::First(vec![label]),
             // A query uses one label, and a server's own label names the target that it scraped.

@@ -180,7 +180,7 @@ impl Keys {
         let is_identified =
             value.uses(Placeholder::Namespace) || self.name_pattern.as_ref().is_some_and(NamePattern::names_namespaces);
         match (kind.namespaced, self.namespace_label.as_deref()) {
-            (true, _) if is_identified => NamespaceLabels::Told,
+            (true, _) if is_identified => NamespaceLabels::FromValue,
             (true, Some(NO_LABEL)) => NamespaceLabels::Ignored,
             (true, _) => NamespaceLabels::First(or_exported(self.namespace_label.as_ref(), "namespace", source)),
             (false, _) => NamespaceLabels::First(Vec::new()),

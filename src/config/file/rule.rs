@@ -276,7 +276,7 @@ fn value(
     };
     let for_one =
         is_one || asked.is_some() && identifying.iter().all(|placeholder| text.contains(placeholder.as_str()));
-    let is_json = json::looks_like_json(text) && !QueryTemplate::is_meant(text);
+    let is_json = json::looks_like_json(text) && !QueryTemplate::is_template(text);
     let is_regex = regex::looks_like_regex(text);
     if let Some(source) = asked.filter(|_| is_json || is_regex) {
         let found = if is_json { "a JSONPath" } else { "a regular expression" };
@@ -322,7 +322,8 @@ fn value(
         let limits = promql::Limits { bytes, depth, nodes, regex };
         match Expr::parse(text, &limits) {
             Ok(expr) => return Some(Value::Series(expr)),
-            Err(_) if for_one || QueryTemplate::is_meant(text) => match QueryTemplate::parse(text, for_one, &limits) {
+            Err(_) if for_one || QueryTemplate::is_template(text) => match QueryTemplate::parse(text, for_one, &limits)
+            {
                 Ok(written)
                     if is_one || !for_one || identifying.iter().all(|placeholder| written.uses(*placeholder)) =>
                 {
@@ -337,7 +338,7 @@ fn value(
             },
             Err(error) if asked.is_some() => {
                 let message = error.to_string();
-                let message = message.strip_suffix(promql::ELSEWHERE).unwrap_or(&message);
+                let message = message.strip_suffix(promql::SUPPORTED_ELSEWHERE).unwrap_or(&message);
                 let places = if fields.has("external") { MATCHERS_HINT } else { PLACEHOLDERS_HINT };
                 (format!("{message}; {places}"), error.column)
             }

@@ -62,7 +62,7 @@ impl Forward {
             && self.metrics.iter().any(|glob| match group {
                 Group::Custom => glob.matches(metric),
                 // Clients send these names in lower case.
-                Group::External => glob.matches_in_any_case(metric),
+                Group::External => glob.matches_ignoring_case(metric),
             })
     }
 }

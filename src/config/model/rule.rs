@@ -160,8 +160,8 @@ pub enum NamespaceLabels {
     First(Vec<String>),
     /// None (`namespaceLabel: none`): a namespace on the page is not that of the request.
     Ignored,
-    /// None: the value contains `{namespace}`, or the pattern for names has a group for it.
-    Told,
+    /// None: the value contains `{namespace}`, or the name pattern has a group `namespace`.
+    FromValue,
 }
 
 /// The list of an external metric's values on a page, and the labels of each.
@@ -281,7 +281,7 @@ impl NamespaceLabels {
     pub fn first(&self) -> Option<&String> {
         match self {
             Self::First(labels) => labels.first(),
-            Self::Ignored | Self::Told => None,
+            Self::Ignored | Self::FromValue => None,
         }
     }
 }

@@ -74,7 +74,7 @@ fn judge_chain(trusted: &[&Der], name: &str, presented: &Der, rest: &[Der], now:
 }
 
 #[test]
-fn a_pinned_certificate_needs_no_chain_but_all_else() {
+fn checks_a_pinned_certificate_except_for_its_chain() {
     let alone = |params: CertificateParams| self_signed(&params, &key());
     let usages = |usages: &[ExtendedKeyUsagePurpose]| {
         alone(changed(params("web"), |params| params.extended_key_usages = usages.to_vec()))
@@ -103,7 +103,7 @@ fn a_pinned_certificate_needs_no_chain_but_all_else() {
 }
 
 #[test]
-fn only_the_same_bytes_are_pinned() {
+fn pins_only_identical_bytes() {
     for (is_ca, cause) in [
         (IsCa::NoCa, refusal::SELF_SIGNED),
         (IsCa::ExplicitNoCa, refusal::SELF_SIGNED),
@@ -125,7 +125,7 @@ fn only_the_same_bytes_are_pinned() {
 }
 
 #[test]
-fn a_certificate_that_may_not_sign_is_no_authority() {
+fn rejects_authorities_without_the_right_to_sign() {
     let usage = |usages: &[KeyUsagePurpose]| usages.to_vec();
     for (what, is_ca, usages, cause) in [
         ("no authority", IsCa::ExplicitNoCa, usage(&[]), UNKNOWN_ISSUER),
@@ -196,7 +196,7 @@ fn spiffe_ids_are_compared_instead_of_hosts() {
 }
 
 #[test]
-fn chains_are_verified_as_ever() {
+fn verifies_chains() {
     let (issuer, issuer_key) = (as_authority(params("ca")), key());
     let ca = self_signed(&issuer, &issuer_key);
     let issuer = Issuer::new(issuer, issuer_key);
@@ -219,7 +219,7 @@ fn chains_are_verified_as_ever() {
 }
 
 #[test]
-fn built_in_roots_are_authorities_alone() {
+fn uses_built_in_roots_only_as_authorities() {
     let verifier = Verifier::with_built_in_roots(None);
     assert!(verifier.roots.len() > 50 && verifier.pinned.is_empty());
     let (leaf, now) = (self_signed(&params("web"), &key()), UnixTime::since_unix_epoch(Duration::from_secs(NOW)));
@@ -228,7 +228,7 @@ fn built_in_roots_are_authorities_alone() {
 }
 
 #[test]
-fn refuses_what_is_no_certificate() {
+fn rejects_invalid_certificates() {
     for bytes in [&b""[..], b"\x30\x00", &[0x30, 0x03, 0x02, 0x01, 0x05]] {
         let der = Der::from(bytes.to_vec());
         let error = Verifier::new(vec![der.clone()], None).unwrap_err();

@@ -26,16 +26,16 @@ fn names(pods: &[Arc<Pod>]) -> Vec<&str> {
     pods.iter().map(|pod| pod.name()).collect()
 }
 
-/// A number that looks random, below `most`.
+/// A pseudo-random number below `most`.
 fn random(state: &mut u64, most: u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) % most
 }
 
-/// Whatever events come, the store has what a map has after them, in order; pods that have not changed stay where they are; and
-/// the number of changes tells whether any has.
+/// After any sequence of events, the store has the same pods as a map, in order; unchanged pods keep their place in
+/// memory; and the number of changes grows only with a change.
 #[test]
-fn has_what_events_tell() {
+fn follows_events() {
     let (mut state, mut at) = (7, 1);
     for _ in 0..50 {
         let mut pool = PodPool::default();
@@ -89,7 +89,7 @@ fn has_what_events_tell() {
 }
 
 #[test]
-fn ignores_what_it_has_seen() {
+fn ignores_events_of_earlier_versions() {
     let mut pool = PodPool::default();
     let mut store = PodStore::new([pool.pod(object("a", "x", 0))], version(10));
     assert!(!store.apply(pool.pod(object("b", "x", 0)), version(10)));
@@ -98,9 +98,9 @@ fn ignores_what_it_has_seen() {
     assert_eq!((names(&store.select(&Selector::everything(), None)), store.version()), (vec!["a"], version(10)));
 }
 
-/// A pod of a Deployment, and one of a StatefulSet, each label set of which is its own.
+/// The pods of a Deployment, and those of a StatefulSet, which share no labels.
 #[test]
-fn a_pod_takes_little() {
+fn pods_take_little_memory() {
     const PODS: usize = 2_000;
     let typical = |number: usize, labels: serde_json::Value, owner: &str| {
         let object = json!({

@@ -13,7 +13,7 @@ use crate::parse::quantity::Milli;
 const RECORDED: &str = include_str!("../../../tests/fixtures/encodings.jsonl");
 
 #[test]
-fn writes_what_kubernetes_writes() {
+fn encodes_as_kubernetes_does() {
     let (mut written, mut without) = (0, Vec::new());
     for line in RECORDED.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -235,7 +235,7 @@ fn delimited<'a>(rest: &mut &'a [u8], field: u8) -> &'a [u8] {
         length |= usize::from(byte & 0x7f) << shift;
         shift += 7;
         if byte < 0x80 {
-            assert!(byte != 0 || shift == 7, "a length longer than it has to be");
+            assert!(byte != 0 || shift == 7, "a length with superfluous bytes");
             break;
         }
     }

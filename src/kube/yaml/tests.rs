@@ -32,7 +32,7 @@ fn prints_objects_as_kubernetes_does() {
     assert_eq!(count, 98);
 }
 
-/// Cases in which yaml.v2's output is not read as the same value everywhere.
+/// Cases in which other libraries read yaml.v2's output as a different value.
 #[test]
 fn quotes_more_than_kubernetes_does() {
     let beyond_64_bits = format!("0b{}", "1".repeat(65));
@@ -67,7 +67,7 @@ fn nests_lists_and_mappings() {
 
 /// `a9` < `a10` < `a1b` < `a9`: any order is acceptable.
 #[test]
-fn takes_keys_that_have_no_order() {
+fn sorts_keys_without_a_total_order() {
     let keys: Map<String, Value> = (0..40)
         .flat_map(|number| [format!("a{number}"), format!("a{number}b"), format!("a0{number}"), format!("a{number}-")])
         .map(|key| (key, Value::Null))

@@ -14,7 +14,7 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A watch, and the moment at which it begins.
+/// A watch and its start time.
 fn watch() -> (PodWatch, Instant) {
     let now = Instant::now();
     (PodWatch::new("shop", Arc::default(), &WatchLimits::default(), now), now)
@@ -26,12 +26,12 @@ fn pods(watch: &PodWatch, at: Instant) -> Option<SelectedPods> {
     watch.pods(ALL, || Some(Selector::everything()), at)
 }
 
-fn standing(watch: &PodWatch, at: Instant) -> WatchStanding {
+fn watch_state(watch: &PodWatch, at: Instant) -> WatchState {
     watch.tell(at);
-    watch.gauges.standing()
+    watch.gauges.watch_state()
 }
 
-/// One that is connected, with a pod of version 10.
+/// A connected watch with a pod at version 10.
 fn current() -> (PodWatch, Instant) {
     let (watch, now) = watch();
     watch.fill(vec![pod("a")], version(10), now);
@@ -40,46 +40,46 @@ fn current() -> (PodWatch, Instant) {
 }
 
 #[test]
-fn answers_when_it_is_connected() {
+fn serves_once_it_is_connected() {
     let (watch, now) = watch();
     assert!(pods(&watch, now).is_none() && watch.resume().is_none());
     watch.fill(vec![pod("a")], version(10), now);
     assert!(pods(&watch, now).is_none(), "nothing follows the list yet");
     watch.disconnect(now);
-    assert!(pods(&watch, now).is_none() && standing(&watch, now) == WatchStanding::Starting);
+    assert!(pods(&watch, now).is_none() && watch_state(&watch, now) == WatchState::Starting);
     watch.connect(now);
-    assert!(pods(&watch, now).is_some() && standing(&watch, now) == WatchStanding::Current);
+    assert!(pods(&watch, now).is_some() && watch_state(&watch, now) == WatchState::Current);
     assert_eq!(watch.resume(), Some((version(10), false)));
 }
 
 #[test]
-fn answers_for_a_bounded_time_after_the_last_contact() {
+fn serves_for_a_limited_time_after_the_last_event() {
     let limits = WatchLimits::default();
     assert_eq!((limits.silence(), limits.broken), (secs(35), secs(10)), "docs/sources.md says so");
     let (watch, now) = current();
-    // Silence.
+    // Without events.
     assert!(pods(&watch, now + secs(34)).is_some() && pods(&watch, now + secs(35)).is_none());
     assert_eq!(watch.age(now + secs(34)), Some(secs(34)));
     watch.change(now + secs(20), |_| ());
     assert!(pods(&watch, now + secs(54)).is_some() && pods(&watch, now + secs(55)).is_none());
-    // A lost connection; that others fail as well makes no difference.
+    // Without a connection; failures of other calls make no difference.
     watch.disconnect(now + secs(21));
     watch.disconnect(now + secs(29));
     assert!(pods(&watch, now + secs(30)).is_some() && pods(&watch, now + secs(31)).is_none());
-    assert_eq!(standing(&watch, now + secs(30)), WatchStanding::Current);
-    assert_eq!(standing(&watch, now + secs(31)), WatchStanding::Broken);
+    assert_eq!(watch_state(&watch, now + secs(30)), WatchState::Current);
+    assert_eq!(watch_state(&watch, now + secs(31)), WatchState::Broken);
     assert_eq!(watch.age(now + secs(31)), None);
-    // Both: silence does not become younger by the end of the connection.
+    // Both: a lost connection does not extend the time after the last event.
     let (watch, now) = current();
-    assert_eq!(standing(&watch, now), WatchStanding::Current);
+    assert_eq!(watch_state(&watch, now), WatchState::Current);
     watch.disconnect(now + secs(34));
     assert!(pods(&watch, now + secs(34)).is_some() && pods(&watch, now + secs(35)).is_none());
-    assert_eq!(watch.gauges.standing(), WatchStanding::Broken, "a request tells, while the thread waits");
+    assert_eq!(watch.gauges.watch_state(), WatchState::Broken, "a request updates the gauge while the thread waits");
 }
 
-/// Exchanges that deliver heads alone, each in time.
+/// Exchanges that each deliver only a head.
 #[test]
-fn a_connection_is_no_news() {
+fn does_not_count_a_connection_as_an_event() {
     let (watch, now) = current();
     for at in [10, 20, 30] {
         watch.disconnect(now + secs(at));
@@ -90,7 +90,7 @@ fn a_connection_is_no_news() {
 }
 
 #[test]
-fn after_a_gap_it_answers_when_it_has_reached_the_newest_version() {
+fn serves_after_a_gap_once_it_reaches_the_newest_version() {
     for (lost, back) in [(0, 10), (30, 35), (5, 1_000)] {
         let (watch, now) = current();
         watch.disconnect(now + secs(lost));
@@ -99,16 +99,19 @@ fn after_a_gap_it_answers_when_it_has_reached_the_newest_version() {
         assert!(watch.has_gap(back));
         assert!(!watch.connect(back), "what was missed must be known first");
         watch.check(version(15), back);
-        assert!(!watch.has_gap(back + secs(9)) && watch.has_gap(back + secs(10)), "nor may that take long");
+        assert!(
+            !watch.has_gap(back + secs(9)) && watch.has_gap(back + secs(10)),
+            "reading the newest version must not take long either"
+        );
         assert!(watch.connect(back + secs(1)));
         assert_eq!(watch.resume(), Some((version(10), true)));
         watch.change(back + secs(2), |store| store.apply(pod("b"), version(11)));
         assert_eq!(pods(&watch, back + secs(2)), None, "more is missing");
-        assert_eq!(standing(&watch, back + secs(2)), WatchStanding::Starting);
+        assert_eq!(watch_state(&watch, back + secs(2)), WatchState::Starting);
         watch.change(back + secs(3), |store| store.reach(version(15)));
         assert!(pods(&watch, back + secs(3)).is_some());
     }
-    // Nothing was missed, but nothing is known since.
+    // No change was missed, but nothing has been received since.
     let (watch, now) = current();
     watch.disconnect(now);
     watch.check(version(10), now + secs(50));
@@ -118,7 +121,7 @@ fn after_a_gap_it_answers_when_it_has_reached_the_newest_version() {
 }
 
 #[test]
-fn a_doubt_is_told_once_and_ends_a_pause() {
+fn reports_a_doubt_once_and_ends_a_pause() {
     let (watch, _) = current();
     assert!(!watch.was_doubted());
     watch.doubt();
@@ -127,19 +130,19 @@ fn a_doubt_is_told_once_and_ends_a_pause() {
 }
 
 #[test]
-fn shows_nothing_that_is_older_than_a_list() {
+fn serves_nothing_older_than_a_list() {
     let (watch, now) = current();
     watch.see(version(12));
     watch.see(version(11));
     assert!(pods(&watch, now).is_none(), "a request has seen version 12");
     assert_eq!((watch.resume(), watch.newest()), (Some((version(10), true)), Some(version(12))));
     watch.change(now, |store| store.apply(pod("b"), version(11)));
-    assert!(pods(&watch, now).is_none() && standing(&watch, now) == WatchStanding::Starting);
+    assert!(pods(&watch, now).is_none() && watch_state(&watch, now) == WatchState::Starting);
     watch.change(now, |store| store.reach(version(12)));
-    assert_eq!(watch.shown(), None, "nothing is known of it but by lists");
+    assert_eq!(watch.shown(), None, "only lists were served");
     assert!(pods(&watch, now).is_some());
     assert_eq!((watch.resume(), watch.shown()), (Some((version(12), false)), Some(version(12))));
-    // What it has shown counts for lists after it, whatever becomes of it.
+    // Versions that were served count for later lists, whatever happens to the watch.
     watch.change(now, |store| store.reach(version(13)));
     assert_eq!((watch.shown(), watch.newest()), (Some(version(12)), Some(version(13))));
     watch.drop_store();
@@ -149,7 +152,7 @@ fn shows_nothing_that_is_older_than_a_list() {
 }
 
 #[test]
-fn a_selection_is_the_same_list_while_its_pods_are() {
+fn keeps_a_selection_while_its_pods_are_unchanged() {
     let (watch, now) = current();
     let first = pods(&watch, now).unwrap();
     let again = pods(&watch, now).unwrap();
@@ -160,19 +163,19 @@ fn a_selection_is_the_same_list_while_its_pods_are() {
     watch.change(now, |store| store.apply(pod("b"), version(11)));
     assert!(!Arc::ptr_eq(&first, &pods(&watch, now).unwrap()));
     assert!(Arc::ptr_eq(&before, &one(&watch)), "another pod has changed");
-    // Nor does the same list again make a difference.
+    // An identical list makes no difference either.
     let with_both = pods(&watch, now).unwrap();
     watch.fill(vec![pod("a"), pod("b")], version(20), now);
     assert!(Arc::ptr_eq(&with_both, &pods(&watch, now).unwrap()));
 }
 
 #[test]
-fn selections_do_not_outlive_their_store() {
+fn drops_selections_with_their_store() {
     for end in [PodWatch::forget, PodWatch::drop_store] {
         let (watch, now) = current();
         assert_eq!(pods(&watch, now).unwrap().as_ref().as_ref().unwrap().len(), 1);
         end(&watch);
-        // As many changes as the store before it.
+        // The same number of changes as the previous store.
         watch.fill(vec![pod("b")], version(20), now);
         watch.connect(now);
         let found = pods(&watch, now).unwrap();
@@ -182,26 +185,26 @@ fn selections_do_not_outlive_their_store() {
 }
 
 #[test]
-fn a_selector_that_cannot_be_read_is_left_to_lists() {
+fn leaves_invalid_selectors_to_lists() {
     let (watch, now) = current();
     assert!(watch.pods(ALL, || None, now).is_none());
     assert!(pods(&watch, now).is_some());
 }
 
 #[test]
-fn ends_when_it_is_not_asked() {
+fn ends_when_it_is_unused() {
     let (watch, now) = current();
     assert!(!watch.is_over(now + secs(299)) && watch.is_over(now + secs(300)));
     pods(&watch, now + secs(200));
     assert!(!watch.is_over(now + secs(499)) && watch.is_over(now + secs(500)));
     watch.close();
     assert!(watch.is_over(now));
-    // It does not wait then.
+    // `pause` returns immediately then.
     watch.pause(secs(1_000));
 }
 
 #[test]
-fn keeps_a_bounded_number_of_selections() {
+fn limits_the_number_of_selections() {
     let now = Instant::now();
     let limits = WatchLimits { selections: 2, selected: 3, ..WatchLimits::default() };
     let watch = PodWatch::new("shop", Arc::default(), &limits, now);
@@ -210,19 +213,19 @@ fn keeps_a_bounded_number_of_selections() {
     let of = |name, at| watch.pods(Selection { name, ..ALL }, || Some(Selector::everything()), now + secs(at)).unwrap();
     let (a, b) = (of(Some("a"), 0), of(Some("b"), 1));
     assert!(Arc::ptr_eq(&a, &of(Some("a"), 2)));
-    // The third pushes out the one that was used longest ago.
+    // The third selection evicts the least recently used one.
     let both = of(None, 3);
     assert!(!Arc::ptr_eq(&b, &of(Some("b"), 4)), "it is evaluated again");
     assert!(Arc::ptr_eq(&both, &of(None, 5)));
-    // A selection of more pods than may be kept is answered all the same.
+    // A selection of more pods than the limit is still answered.
     watch.change(now, |store| store.apply(pod("c"), version(11)));
     watch.change(now, |store| store.apply(pod("d"), version(12)));
     assert_eq!(of(None, 6).as_ref().as_ref().unwrap().len(), 4);
 }
 
-/// Selections that are no longer asked for do not keep the pods of earlier times.
+/// Unused selections do not keep pods that have left the store.
 #[test]
-fn pods_that_have_left_are_not_kept() {
+fn drops_pods_that_have_left() {
     let (watch, now) = watch();
     watch.fill((0..100).map(|number| pod(&format!("web-{number}"))).collect(), version(10), now);
     watch.connect(now);
@@ -250,17 +253,17 @@ fn pods_that_have_left_are_not_kept() {
 }
 
 #[test]
-fn selections_that_are_not_asked_for_end() {
+fn removes_unused_selections() {
     let (watch, now) = current();
     let first = Arc::downgrade(&pods(&watch, now).unwrap());
-    watch.forget_unused(now + secs(299));
+    watch.remove_unused(now + secs(299));
     assert!(first.upgrade().is_some(), "its pods are those of the store");
     watch.change(now, |store| store.apply(pod("b"), version(11)));
-    watch.forget_unused(now + secs(29));
+    watch.remove_unused(now + secs(29));
     assert!(first.upgrade().is_some());
-    watch.forget_unused(now + secs(30));
+    watch.remove_unused(now + secs(30));
     assert!(first.upgrade().is_none(), "it may have a pod that has left");
     let second = Arc::downgrade(&pods(&watch, now + secs(30)).unwrap());
-    watch.forget_unused(now + secs(330));
+    watch.remove_unused(now + secs(330));
     assert!(second.upgrade().is_none());
 }

@@ -65,7 +65,7 @@ fn matchers(subject: &ExternalSubject<'_>) -> Result<Vec<Matcher>, Failure> {
     if let Identity::External { namespace, .. } = &subject.served.rule.identity
         && let Some(label) = namespace.first()
     {
-        // A series without this label counts for every namespace that may request the metric.
+        // A series without this label applies to every namespace that may request the metric.
         let this = format!("{}|", regex_lite::escape(&subject.request.path.namespace));
         let matcher = Matcher::new(label, MatchOp::Regex, &this, limit);
         matchers.push(matcher.map_err(|error| about.page(&error))?);

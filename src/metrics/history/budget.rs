@@ -1,4 +1,4 @@
-//! The memory that samples take, within a bound.
+//! The memory budget of samples.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,26 +6,27 @@ use crate::metrics::sample_bound::Bound;
 use crate::promql::evaluate::Labels;
 use crate::source::page::Unmatched;
 
-/// Bytes for the samples of all rules together.
+/// The bytes of the samples of all rules together.
 #[derive(Debug)]
 pub(crate) struct SampleBudget {
     most: usize,
     pub(super) taken: AtomicUsize,
 }
 
-/// Approximate memory, in bytes and with the overhead of maps and queues, of an object without series, a series without
+/// Approximate sizes in bytes, including the overhead of maps and queues: of an object without series, a series without
+/// its labels, a sample, and the time of a page.
 /// its labels, a sample, and the time of a page.
 pub(super) const OBJECT: usize = 344;
 pub(super) const SERIES: usize = 104;
 pub(super) const SAMPLE: usize = 16;
 pub(super) const TIME: usize = 8;
 
-/// What a series takes without its samples.
+/// The size of a series without its samples.
 pub(super) fn cost(labels: &Labels) -> usize {
     SERIES + labels.bytes()
 }
 
-/// What selectors without series take.
+/// The size of selectors without series.
 pub(super) fn bytes(unmatched: &[Unmatched]) -> usize {
     unmatched.iter().map(Unmatched::cost).sum()
 }
@@ -36,7 +37,7 @@ impl SampleBudget {
         Self { most, taken: AtomicUsize::new(0) }
     }
 
-    /// The bytes that are taken.
+    /// The bytes in use.
     #[cfg(test)]
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)

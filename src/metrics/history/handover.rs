@@ -1,4 +1,4 @@
-//! Samples on their way from one replica to another.
+//! Exports samples to other replicas, and imports theirs.
 
 use std::sync::Arc;
 
@@ -10,30 +10,30 @@ use crate::metrics::coverage::PodCount;
 use crate::parse::peer_message::{PeerObject, PeerSeries};
 use crate::promql::evaluate::{Labels, Sample};
 
-/// A series that a peer has seen, or has seen for longer.
+/// A series that a peer has, or has had for longer.
 struct Addition {
     labels: Labels,
     seen: i64,
-    /// Oldest first, all older than what is there.
+    /// Oldest first, all older than the stored samples.
     samples: Vec<Sample>,
 }
 
 impl SampleStore {
-    /// Lets `tell` read all that is stored, as ages at the time `now`. Of a rule that has had to drop samples it is nothing.
+    /// Passes all samples to `tell`, with ages at the time `now`. Nothing, if the rule has had to drop samples.
     pub(crate) fn tell<T>(&self, now: i64, tell: impl FnOnce(Vec<PeerObject<'_>>) -> T) -> T {
         let state = self.lock();
         let objects = state.objects.iter().filter(|_| state.full.is_none());
         tell(objects.map(|(name, object)| object.tell(name, now)).collect())
     }
 
-    /// Takes over what a peer has of an object, as far as it is older than what is there: as a whole, or not at all if there
-    /// is no budget for it. `at` is when the peer told.
+    /// Imports the samples that a peer has of an object, as far as they are older than the stored ones: completely, or
+    /// not at all if they do not fit into the budget. `at` is the time of the peer's message.
     pub(crate) fn take_over(&self, object: &PeerObject<'_>, at: i64) {
         let mut state = self.lock();
         let (objects, room) = self.room(&mut state, at);
         let time = |age: i32| at.saturating_sub(age.into());
         let known = objects.get(object.name);
-        // What is sampled here is there now.
+        // This replica's own samples are the more recent ones.
         if known.is_some_and(|known| known.incarnation != object.incarnation) {
             return;
         }
@@ -64,7 +64,7 @@ impl SampleStore {
             Arc::new(Snapshot {
                 incarnation: object.incarnation.to_owned(),
                 tried: time(object.tried),
-                // Until the next round says more.
+                // Until the next round finds another reason.
                 scrape_error: object
                     .failed
                     .then(|| ScrapeError::NotWhole("another replica could not sample it".to_owned())),
@@ -126,7 +126,7 @@ mod tests {
     use crate::parse::peer_message::{PeerMessage, PeerMessageLimits, PeerRule};
     use crate::promql::NAME_LABEL;
 
-    /// How much later the other clock is.
+    /// The difference between the two clocks.
     const SHIFT: i64 = 1_000_000;
 
     fn store(most_series: usize, budget: &Arc<SampleBudget>) -> SampleStore {
@@ -138,7 +138,7 @@ mod tests {
         store.observe("web", incarnation, at, samples, &[], RoundOutcome::default());
     }
 
-    /// One tells the other all it has, as bytes.
+    /// Exports all samples of one history to another, as bytes.
     fn hand_over(from: &SampleStore, to: &SampleStore, now: i64) {
         let bytes = from.tell(now, |objects| {
             let rule = PeerRule { objects, ..PeerRule::default() };
@@ -149,7 +149,7 @@ mod tests {
         message.rules[0].objects.iter().for_each(|object| to.take_over(object, now + SHIFT));
     }
 
-    /// What is stored of an object.
+    /// The samples of an object.
     #[derive(Clone, Debug, PartialEq)]
     struct Stored {
         times: Vec<i64>,
@@ -172,7 +172,7 @@ mod tests {
         Some(Stored { times: times.clone(), scrape_error: scrape_error.clone(), pods: *pods, series })
     }
 
-    /// By the clock of the replica that takes it over.
+    /// On the clock of the importing replica.
     fn shifted(mut snapshot: Stored) -> Stored {
         snapshot.times.iter_mut().for_each(|time| *time += SHIFT);
         for kept in &mut snapshot.series {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_has_nothing_has_the_same_then() {
+    fn gives_an_empty_history_the_same_samples() {
         let budgets = [(); 2].map(|()| Arc::new(SampleBudget::new(10_000)));
         let [from, to] = budgets.each_ref().map(|budget| store(10, budget));
         for at in [0, 10_000, 20_000] {
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(snapshot(&to, "1"), snapshot(&from, "1").map(shifted));
         let taken = budgets.each_ref().map(|budget| budget.taken.load(Ordering::Relaxed));
         assert_eq!(taken[0], taken[1]);
-        // Once more changes nothing, and neither does what came later.
+        // A second import changes nothing, and neither do later samples.
         hand_over(&from, &to, 25_000);
         observe(&from, "1", 30_000, &["a", "c"]);
         let before = snapshot(&to, "1");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn earlier_samples_come_before_own_ones() {
+    fn puts_earlier_samples_before_own_ones() {
         let budget = Arc::new(SampleBudget::new(10_000));
         let (from, to) = (store(10, &budget), store(10, &budget));
         for at in [0, 10_000, 20_000] {
@@ -219,14 +219,14 @@ mod tests {
         assert_eq!(both.times, [0, 10_000, 13_000].map(|at| at + SHIFT));
         let times = |at: usize| both.series[at].samples.iter().map(|sample| sample.at - SHIFT).collect::<Vec<_>>();
         assert_eq!((times(0), times(1)), (vec![0, 10_000, 13_000], vec![0, 10_000, 20_000]));
-        // What is too old is of no use to either.
+        // Samples that are too old are not needed by either.
         let late = store(10, &budget);
         hand_over(&from, &late, 95_000);
         assert!(snapshot(&late, "1").unwrap().times.iter().all(|at| *at >= 15_000 + SHIFT));
     }
 
     #[test]
-    fn all_of_an_object_or_nothing() {
+    fn imports_all_samples_of_an_object_or_none() {
         let budget = Arc::new(SampleBudget::new(10_000));
         let from = store(10, &budget);
         observe(&from, "1", 0, &["a", "b"]);
@@ -236,12 +236,12 @@ mod tests {
         let small = store(10, &Arc::new(SampleBudget::new(500)));
         hand_over(&from, &small, 1_000);
         assert_eq!(small.lookup("web", "1"), Lookup::Nothing);
-        // A pod that was replaced meanwhile.
+        // A pod that was replaced in the meantime.
         let other = store(10, &budget);
         observe(&other, "2", 500 + SHIFT, &["a"]);
         hand_over(&from, &other, 1_000);
         assert_eq!((snapshot(&other, "1"), snapshot(&other, "2").unwrap().times), (None, vec![500 + SHIFT]));
-        // One that had to drop samples tells none.
+        // A history that had to drop samples exports none.
         let full = store(1, &budget);
         observe(&full, "1", 0, &["a", "b"]);
         assert_eq!(full.tell(0, |objects| objects.len()), 0);

@@ -10,12 +10,12 @@ pub(super) struct Layout {
     labels: Box<[Labels]>,
     /// Positions in the order of labels.
     sorted: Box<[u32]>,
-    /// How they were written, one after the other; empty if that is not known.
+    /// The series as written, concatenated; empty if unknown.
     text: Box<[u8]>,
 }
 
 impl Layout {
-    /// Series with these labels, which a page has written as `text`.
+    /// A layout of series with these labels, which a page has written as `text`.
     pub(super) fn new(labels: Vec<Labels>, text: Vec<u8>) -> Self {
         let mut sorted: Vec<(u32, &Labels)> = (0..).zip(&labels).collect();
         sort_by(&mut sorted, |(_, a), (_, b)| a.cmp(b));
@@ -27,7 +27,7 @@ impl Layout {
         &self.labels
     }
 
-    /// The position of a series, which is likely to be `guess`.
+    /// The position of a series, which is probably `guess`.
     pub(super) fn position(&self, labels: &Labels, guess: usize) -> Option<usize> {
         if self.labels.get(guess) == Some(labels) {
             return Some(guess);
@@ -37,7 +37,7 @@ impl Layout {
         self.sorted.get(found).map(|at| *at as usize)
     }
 
-    /// Whether a page with these series has all of this layout's, in its order, and no others.
+    /// Whether a page with these series has exactly the series of this layout, in its order.
     pub(super) fn is_of<'p>(&self, mut series: impl Iterator<Item = &'p Series>) -> bool {
         let left = series.try_fold(&*self.text, |text, series| {
             let (name, labels) = series.written();
@@ -52,7 +52,7 @@ impl Layout {
 const NAME_END: [u8; 1] = [0xfe];
 const SERIES_END: [u8; 1] = [0xff];
 
-/// How a page writes these series.
+/// The text of these series on a page.
 pub(super) fn text<'p>(series: impl Iterator<Item = &'p Series>) -> Vec<u8> {
     let mut text = Vec::new();
     for (name, labels) in series.map(Series::written) {

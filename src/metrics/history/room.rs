@@ -1,4 +1,4 @@
-//! What a store has room for, and the labels that its objects share.
+//! The budget of a store, and the labels that its objects share.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -12,32 +12,32 @@ use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::Labels;
 use crate::source::page::Series;
 
-/// What a store has room for, at one time.
+/// The budget of a store at one time.
 pub(super) struct Room<'s> {
     pub(super) budget: &'s SampleBudget,
     pub(super) most_series: usize,
     /// The series of all objects.
     pub(super) series: &'s mut usize,
     pub(super) shared: &'s mut SharedLabels,
-    /// The limit that was reached, and when.
+    /// The limit that was reached, and the time.
     pub(super) full: &'s mut Option<(i64, Bound)>,
     pub(super) at: i64,
     /// Samples before this time are no longer needed.
     pub(super) oldest: i64,
 }
 
-/// Labels that several objects have, each once: the pods of one workload mostly have the same.
+/// Labels that objects share: the pods of one workload mostly have the same.
 #[derive(Debug, Default)]
 pub(super) struct SharedLabels {
     pub(super) sets: HashSet<Labels>,
     pub(super) layouts: HashSet<Arc<Layout>>,
-    /// Layouts of pages by the hash of how they are written, whose key a page cannot know.
+    /// Layouts by the hash of their text on the page. The key is random, so that a page cannot cause collisions.
     written: HashMap<u64, Arc<Layout>>,
     key: RandomState,
 }
 
 impl SharedLabels {
-    /// The copy of these labels that all objects share.
+    /// The shared copy of these labels.
     pub(super) fn set(&mut self, labels: Labels) -> Labels {
         if let Some(known) = self.sets.get(&labels) {
             return known.clone();
@@ -46,12 +46,12 @@ impl SharedLabels {
         labels
     }
 
-    /// The copy of this layout that all objects share.
+    /// The shared copy of this layout.
     pub(super) fn layout(&mut self, labels: Vec<Labels>) -> Arc<Layout> {
         self.shared(Layout::new(labels, Vec::new()))
     }
 
-    /// The layout of a page with these series. Their labels are read only where no object has had such a page.
+    /// The layout of a page with these series. Labels are parsed only if no object has had such a page.
     pub(super) fn of_page<'p>(&mut self, series: impl Iterator<Item = &'p Series> + Clone) -> Arc<Layout> {
         let text = layout::text(series.clone());
         let hash = self.key.hash_one(&text);
@@ -73,13 +73,13 @@ impl SharedLabels {
         layout
     }
 
-    /// How many sets of labels and layouts there are; each layout may be known by how it is written.
+    /// The number of label sets and of layouts; each layout may also be known by its text.
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.sets.len(), self.layouts.len().max(self.written.len()))
     }
 
-    /// Drops what no object has.
+    /// Drops label sets and layouts that no object uses.
     pub(super) fn prune(&mut self) {
         // `layouts` and `written` hold one reference each.
         self.written.retain(|_, layout| Arc::strong_count(layout) > 2);
@@ -88,19 +88,19 @@ impl SharedLabels {
     }
 }
 
-/// The labels of a page's series, with its name.
+/// The labels of a page's series, including the name.
 fn labels(series: &Series) -> Labels {
     let name = std::iter::once((Cow::Borrowed(NAME_LABEL), Cow::Borrowed(series.name())));
     Labels::new(name.chain(series.labels().iter()))
 }
 
 impl Room<'_> {
-    /// Takes room for a sample of a known series.
+    /// Reserves memory for a sample of a known series.
     pub(super) fn sample(&mut self) -> bool {
         self.samples(1)
     }
 
-    /// Takes room for samples of known series, or for none of them.
+    /// Reserves memory for samples of known series: for all or for none.
     pub(super) fn samples(&mut self, count: usize) -> bool {
         let fits = self.budget.take(SAMPLE * count);
         if !fits {
@@ -109,7 +109,7 @@ impl Room<'_> {
         fits
     }
 
-    /// Takes room for a new series with a sample; returns its labels as they are shared.
+    /// Reserves memory for a new series with a sample; returns its shared labels.
     pub(super) fn series(&mut self, labels: Labels) -> Option<Labels> {
         if *self.series >= self.most_series {
             *self.full = Some((self.at, Bound::Series(self.most_series)));
@@ -123,7 +123,7 @@ impl Room<'_> {
         Some(self.shared.set(labels))
     }
 
-    /// Takes room for new series, which have no place yet, without samples, or for none of them.
+    /// Reserves memory for new series without samples: for all or for none.
     pub(super) fn series_without_samples<'l>(
         &mut self,
         series: impl Iterator<Item = (&'l Labels, &'l Option<usize>)>,
@@ -137,7 +137,7 @@ impl Room<'_> {
         fits
     }
 
-    /// Gives back the room of a series without samples.
+    /// Releases the memory of a series without samples.
     pub(super) fn drop_series(&mut self, labels: &Labels) {
         *self.series -= 1;
         self.budget.give_back(cost(labels));

@@ -19,14 +19,14 @@ pub enum ScrapeError {
     NotWhole(String),
 }
 
-/// The sampling of one object, as it is now. What is stored later does not change it.
+/// The current samples of one object. Later samples do not change it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// The pod incarnation: another pod may get the same name.
     pub(super) incarnation: String,
     /// When sampling was last attempted.
     pub(super) tried: i64,
-    /// When it was sampled, milliseconds, oldest first, as long as that is needed.
+    /// The times of its samples in milliseconds, oldest first, while they are needed.
     pub(crate) times: Vec<i64>,
     /// Why the last attempt failed.
     pub(crate) scrape_error: Option<ScrapeError>,
@@ -61,14 +61,14 @@ impl Snapshot {
         Some(within.next_back().unwrap_or(first) - first)
     }
 
-    /// What it takes in memory, in bytes.
+    /// The size in memory in bytes.
     pub(super) fn cost(&self, name: &str) -> usize {
         let series = (0..self.series()).filter_map(|at| self.labels(at)).map(cost);
         let words = name.len() + self.incarnation.len() + bytes(&self.unmatched);
         OBJECT + words + TIME * self.times.len() + series.sum::<usize>() + SAMPLE * self.table.samples()
     }
 
-    /// Drops what is no longer needed.
+    /// Drops samples that are no longer needed.
     pub(super) fn forget(&mut self, room: &mut Room<'_>) {
         let pages = self.times.partition_point(|at| *at < room.oldest);
         self.times.drain(..pages);

@@ -1,4 +1,4 @@
-//! What is stored, for how long, and what happens beyond the budget.
+//! Which samples are stored, how long, and what happens beyond the budget.
 
 use std::sync::atomic::Ordering;
 
@@ -61,7 +61,7 @@ fn observe(history: &SampleStore, incarnation: &str, at: i64, name: &str, value:
 }
 
 #[test]
-fn keeps_what_is_of_use() {
+fn keeps_only_samples_in_use() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
     for at in [0, 5_000, 5_000, 13_000] {
@@ -77,7 +77,7 @@ fn keeps_what_is_of_use() {
 
 /// A thousand pods of one kind have the same labels.
 #[test]
-fn labels_are_kept_once_and_no_longer_than_they_are_of_use() {
+fn shares_labels_and_drops_unused_ones() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
     for (object, at) in [("web", 0), ("db", 5_000)] {
@@ -99,7 +99,7 @@ fn labels_are_kept_once_and_no_longer_than_they_are_of_use() {
 }
 
 #[test]
-fn another_owner_starts_without_samples() {
+fn starts_without_samples_for_another_owner() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
     observe(&history, "0", 1_000, "a", 7.0);
@@ -111,7 +111,7 @@ fn another_owner_starts_without_samples() {
 }
 
 #[test]
-fn samples_before_a_long_gap_do_not_count() {
+fn ignores_samples_before_a_long_gap() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
     let span = |now| match history.lookup("web", "1") {
@@ -130,7 +130,7 @@ fn samples_before_a_long_gap_do_not_count() {
 }
 
 #[test]
-fn remembers_why_there_is_nothing() {
+fn keeps_the_reason_for_missing_samples() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
     let scrape_error = |incarnation| match history.lookup("web", incarnation) {
@@ -153,7 +153,7 @@ fn remembers_why_there_is_nothing() {
 }
 
 #[test]
-fn a_room_that_is_just_large_enough_is_enough() {
+fn fits_into_an_exact_budget() {
     let budget = |less| Arc::new(SampleBudget::new(EMPTY + ONE + 13 * (TIME + SAMPLE) - less));
     let full = |budget| {
         let history = history(10, &budget);
@@ -166,7 +166,7 @@ fn a_room_that_is_just_large_enough_is_enough() {
 }
 
 #[test]
-fn errs_where_there_is_no_room() {
+fn fails_without_budget() {
     let budget = Arc::new(SampleBudget::new(EMPTY + ONE + 2 * (TIME + SAMPLE)));
     let history = history(1, &budget);
     observe(&history, "1", 1_000, "a", 1.0);
@@ -183,7 +183,7 @@ fn errs_where_there_is_no_room() {
     history.fail("db", "1", 18_000, ScrapeError::Failed(SourceError::Busy));
     history.prune(40_000);
     assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
-    // So have objects that come to nothing.
+    // The same for objects without samples.
     for number in 0..100 {
         history.fail(&format!("web-{number}"), "1", 40_000, ScrapeError::Failed(SourceError::Busy));
     }
@@ -192,7 +192,7 @@ fn errs_where_there_is_no_room() {
 
 /// Selections of the same objects may be sampled out of step.
 #[test]
-fn a_series_has_so_many_samples_at_most() {
+fn limits_samples_per_series() {
     let budget = Arc::new(SampleBudget::new(1_000_000));
     let history = history(10, &budget);
     let most = SamplingLimits::samples_for(10 * SECOND, SECOND);
@@ -205,9 +205,9 @@ fn a_series_has_so_many_samples_at_most() {
     assert!(snapshot(&history).len() + 4 > most, "{} of {most}", snapshot(&history).len());
 }
 
-/// Why an expression comes to nothing, for a series `a` of these times, and `b` beside it.
+/// Why an expression has no value, for a series `a` with these times, and a series `b`.
 #[test]
-fn says_why_an_expression_comes_to_nothing() {
+fn describes_why_an_expression_has_no_value() {
     let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
     let snapshot = pages(vec![1], vec![sampled("a", &[0, 61_000]), sampled("b", &[1, 2_000])]);
     for (expr, expected) in [
@@ -223,7 +223,7 @@ fn says_why_an_expression_comes_to_nothing() {
 }
 
 #[test]
-fn gives_an_expression_its_data() {
+fn provides_data_to_expressions() {
     let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
     let expr = Expr::parse("a", &limits).unwrap();
     let snapshot = pages(vec![1, 3], vec![sampled("a", &[1, 3]), sampled("b", &[3])]);
@@ -239,7 +239,7 @@ fn gives_an_expression_its_data() {
 
 /// Pages may say themselves when a sample was taken, and say it again.
 #[test]
-fn samples_may_have_times_of_their_own() {
+fn keeps_timestamps_of_samples() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
     for (page, at) in [(10_000, 4_000), (11_000, 4_000), (12_000, 9_500), (13_000, 9_000), (14_000, 1_000)] {

@@ -26,7 +26,7 @@ fn check(finding: Finding, policy: Policy, verdict: Verdict) {
 }
 
 #[test]
-fn a_finite_number_is_served_to_the_nearest_milli_and_never_rounded_to_zero() {
+fn serves_finite_numbers_to_the_nearest_milli_but_not_as_zero() {
     for (value, milli) in [(1.5, 1_500), (0.0004, 1), (1.0004, 1_000), (1.0006, 1_001), (1.001, 1_001)] {
         check(number(value), POLICY, served(milli));
     }
@@ -39,7 +39,7 @@ fn zero_is_zero() {
 }
 
 #[test]
-fn nothing_is_missing_or_as_on_missing_says() {
+fn treats_no_series_as_missing_or_applies_on_missing() {
     let nothing = || Finding::Nothing(MissingReason::NoSeries);
     check(nothing(), POLICY, Verdict::Missing(MissingReason::NoSeries));
     check(nothing(), Policy { on_missing: OnMissing::Number(Milli(0)), ..POLICY }, served(0));
@@ -50,15 +50,15 @@ fn nothing_is_missing_or_as_on_missing_says() {
 }
 
 #[test]
-fn several_are_refused() {
+fn rejects_several_series() {
     check(Finding::Unusable(RefusalReason::Several), POLICY, Verdict::Refuse(RefusalReason::Several));
-    // `onMissing` is about nothing being there, not about a rule that does not fit.
+    // `onMissing` applies to missing series, not to a rule that does not fit the page.
     let zero = Policy { on_missing: OnMissing::Number(Milli(0)), ..POLICY };
     check(Finding::Unusable(RefusalReason::Several), zero, Verdict::Refuse(RefusalReason::Several));
 }
 
 #[test]
-fn nan_is_refused_or_as_on_nan_says() {
+fn rejects_nan_or_applies_on_nan() {
     check(number(f64::NAN), POLICY, Verdict::Refuse(RefusalReason::Nan));
     check(number(f64::NAN), Policy { on_nan: OnNan::Zero, ..POLICY }, served(0));
     let missing = Policy { on_nan: OnNan::Missing, ..POLICY };
@@ -67,7 +67,7 @@ fn nan_is_refused_or_as_on_nan_says() {
 }
 
 #[test]
-fn infinite_out_of_range_and_negative_are_refused() {
+fn rejects_infinite_out_of_range_and_negative_values() {
     for (value, fault) in [
         (f64::INFINITY, RefusalReason::PositiveInfinity),
         (f64::NEG_INFINITY, RefusalReason::NegativeInfinity),
@@ -83,7 +83,7 @@ fn infinite_out_of_range_and_negative_are_refused() {
 }
 
 #[test]
-fn old_and_future_samples_are_as_nothing() {
+fn treats_old_and_future_samples_as_missing() {
     let at = |at| Finding::Number(Number { value: 1.0, at, newest: at, span: None });
     check(
         at(NOW - 120_000),
@@ -96,14 +96,14 @@ fn old_and_future_samples_are_as_nothing() {
     check(at(i64::MIN), POLICY, Verdict::Missing(MissingReason::Stale));
     check(at(i64::MAX), POLICY, Verdict::Missing(MissingReason::Future));
     check(at(NOW - 120_001), Policy { on_missing: OnMissing::Number(Milli(0)), ..POLICY }, served(0));
-    // One sample out of time among several spoils the whole.
+    // One sample outside the allowed time spoils the whole value.
     let mixed = |at, newest| Finding::Number(Number { value: 1.0, at, newest, span: None });
     check(mixed(NOW, NOW + 30_001), POLICY, Verdict::Missing(MissingReason::Future));
     check(mixed(NOW - 120_001, NOW), POLICY, Verdict::Missing(MissingReason::Stale));
 }
 
 #[test]
-fn nothing_left_tells_a_fault_before_an_absence_and_always_the_same() {
+fn reports_faults_before_missing_series_and_in_a_stable_order() {
     use Verdict::{Missing, Refuse};
     assert_eq!(nothing_left([]), None);
     let (stale, several, nan) =

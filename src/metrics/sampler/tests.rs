@@ -16,10 +16,10 @@ use crate::telemetry::clock::{Clock, Now};
 
 const PODS: usize = 6;
 const MINUTES: usize = 60;
-/// From then on, what goes equals what comes.
+/// From then on, as many samples are dropped as are added.
 const SETTLED: usize = 8;
 
-/// Pods that serve pages of three series, of which one has a label of its own; ends with the test.
+/// Pods with pages of three series, one of which has a unique label; stopped at the end of the test.
 fn pods() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -34,7 +34,7 @@ fn pods() -> u16 {
     port
 }
 
-/// What is kept of pods, in all places.
+/// The number of states that are kept for pods, in all places.
 #[derive(Debug, PartialEq)]
 struct Kept {
     samples: Footprint,
@@ -82,13 +82,13 @@ fn an_hour_of_replaced_pods_leaves_nothing() {
         }
         if minute >= SETTLED {
             assert_eq!(&kept(), settled.get_or_insert_with(kept), "after {minute} minutes");
-            // They are looked through now and then.
+            // Expired states are removed from time to time.
             assert!(served.upstream.states().iter().count() <= SETTLED * PODS, "after {minute} minutes");
         }
     }
     let Some(Kept { samples, pages, .. }) = settled else { panic!("never settled") };
     assert!(samples.objects <= 3 * PODS && samples.layouts == samples.objects && pages == 0, "{samples:?}");
-    // Nothing of them is left when they are not sampled any more.
+    // Everything is released once they are no longer sampled.
     passed.fetch_add(3_600, Ordering::Relaxed);
     sampling.history.prune(steady.at(clock.now().monotonic));
     assert_eq!((sampling.history.footprint(), budget.taken()), (Footprint::default(), 0));

@@ -1,4 +1,4 @@
-//! Sampling what is requested of other replicas, in step with them.
+//! Samples the selections that other replicas serve, at the same times as they do.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use super::{SampledSelection, Schedule, Scraper, State, Task};
 use crate::metrics::active_rule::{ActiveRule, Sampling};
 
 impl Scraper {
-    /// Everything that is sampled.
+    /// The times of all sampled selections.
     pub(in crate::metrics) fn scheduled(&self) -> Vec<(Arc<ActiveRule>, SampledSelection, Schedule)> {
         let now = self.now();
         let state = self.lock();
@@ -22,8 +22,8 @@ impl Scraper {
         scheduled.collect()
     }
 
-    /// Goes on with what a peer told of at this moment, as long as requests come there. Whether the peer has earlier samples
-    /// of it.
+    /// Continues sampling a selection of a peer's message at this moment, while it is requested there. Returns whether
+    /// the peer has earlier samples of it.
     pub(in crate::metrics) fn follow(
         &self,
         served: &Arc<ActiveRule>,
@@ -37,14 +37,14 @@ impl Scraper {
             return peers.requested < limits.sampling.linger && self.check_room(&state, selected).is_ok();
         };
         task.last_requested = task.last_requested.max(ago(at, peers.requested));
-        // Earlier samples than those are of no use to either.
+        // Samples earlier than these are not needed by either.
         let kept = served.sampling.as_ref().map_or(Duration::ZERO, Sampling::retention);
         let slack = limits.peers.slack.min(task.interval / 4);
         peers.since.min(kept) > at.saturating_duration_since(task.since).min(kept) + slack
     }
 
-    /// Samples what a peer samples, whose samples have been taken over: as long as requests come there, and when it does, so
-    /// that both have the same.
+    /// Samples a selection of a peer whose samples were imported, while it is requested there, and at the same times,
+    /// so that both have the same samples.
     pub(in crate::metrics) fn join(
         self: &Arc<Self>,
         served: &Arc<ActiveRule>,
@@ -71,29 +71,29 @@ impl Scraper {
             slow: false,
         });
         task.since = task.since.min(since);
-        // The round under way adds an interval at its end.
+        // The round in progress adds an interval at its end.
         task.due = if task.busy { ago(due, interval) } else { due };
         self.changed.notify_one();
         self.start_once(state);
     }
 
-    /// Waits until something is sampled that was not before; for so long at most.
-    pub(in crate::metrics) fn wait_for_news(&self, longest: Duration) {
+    /// Waits, for at most this time, until a new selection is sampled.
+    pub(in crate::metrics) fn wait_for_selection(&self, longest: Duration) {
         let (news, changed) = &self.news;
         let waiting = news.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = changed.wait_timeout_while(waiting, longest, |news| !*news);
         *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
     }
 
-    /// Ends that waiting.
-    pub(in crate::metrics) fn tell_news(&self) {
+    /// Ends [`Self::wait_for_selection`].
+    pub(in crate::metrics) fn announce_selection(&self) {
         let (news, changed) = &self.news;
         *news.lock().unwrap_or_else(PoisonError::into_inner) = true;
         changed.notify_one();
     }
 }
 
-/// So long before; a machine that started later has no such moment.
+/// This long before; a machine that started later has no such moment.
 fn ago(moment: Instant, long: Duration) -> Instant {
     moment.checked_sub(long).unwrap_or(moment)
 }

@@ -52,7 +52,7 @@ fn selected(name: &str) -> SampledSelection {
 }
 
 #[test]
-fn samples_while_requests_come_and_no_longer() {
+fn samples_only_while_requests_arrive() {
     let (shared, ahead) = shared_ahead(Limits::default());
     let (to, sampled) = mpsc::channel();
     let sampler: Sampler = Arc::new(move |_, selected, _| _ = to.send(selected.clone()));
@@ -62,7 +62,7 @@ fn samples_while_requests_come_and_no_longer() {
         scraper.ask(&served, selected("web"), INTERVAL).unwrap();
         assert_eq!(sampled.recv_timeout(PATIENCE).unwrap(), selected("web"));
     }
-    // No request comes any more: the task ends, and with it the samples.
+    // Without further requests, the task ends, and the samples are dropped.
     pass_linger(&shared, &ahead);
     while !scraper.lock().tasks.is_empty() {
         thread::yield_now();
@@ -79,7 +79,7 @@ fn samples_while_requests_come_and_no_longer() {
 }
 
 #[test]
-fn forgets_what_is_not_requested_any_more() {
+fn removes_unrequested_selections() {
     let (shared, ahead) = shared_ahead(Limits::default());
     let (to, sampled) = mpsc::channel();
     let when = steady(&shared);
@@ -105,9 +105,9 @@ fn forgets_what_is_not_requested_any_more() {
     assert!(scraper.lock().tasks.is_empty());
 }
 
-/// On a clock that only the test moves: what is slow moves it, what is quick does not.
+/// The clock is moved only by the test: slow pods advance it, quick ones do not.
 #[test]
-fn what_is_slow_leaves_a_thread_to_others() {
+fn slow_pods_leave_a_thread_for_others() {
     let (start, passed) = (Clock::system().now(), Arc::new(AtomicU32::new(0)));
     let clock = {
         let passed = passed.clone();
@@ -126,7 +126,7 @@ fn what_is_slow_leaves_a_thread_to_others() {
             match (name.as_str(), times) {
                 ("quick", _) => {}
                 (_, 1) => _ = passed.fetch_add(1, Relaxed),
-                // For as long as the test takes.
+                // As long as the test takes.
                 _ => drop(lock(&gate).recv()),
             }
         })
@@ -152,7 +152,7 @@ fn what_is_slow_leaves_a_thread_to_others() {
 }
 
 #[test]
-fn has_room_for_so_many_selections() {
+fn limits_the_number_of_selections() {
     let sampling = SamplingLimits { selections: 5, ..SamplingLimits::default() };
     let (shared, _) = shared_ahead(Limits { sampling, ..Limits::default() });
     let scraper = Scraper::new(shared.clone(), steady(&shared), Arc::new(|_, _, _| ()));
@@ -169,9 +169,9 @@ fn has_room_for_so_many_selections() {
     assert_eq!(["a", "b"].map(|name| ask("park", name)), [Ok(()), Err(Bound::Selections(5))]);
 }
 
-/// Of two replicas the one that has samples for longer sets the pace.
+/// Of two replicas, the one with samples for a longer time determines the times.
 #[test]
-fn is_in_step_with_a_peer() {
+fn samples_at_the_times_of_a_peer() {
     let start = Clock::system().now();
     let limits =
         Limits { sampling: SamplingLimits { selections: 2, ..SamplingLimits::default() }, ..Limits::default() };
@@ -183,12 +183,12 @@ fn is_in_step_with_a_peer() {
         Schedule { requested, since, due }
     };
     let peers = schedule(2_000, 1_000, 100);
-    assert!(!scraper.follow(&served, &web, schedule(300_000, 1_000, 100), at), "nobody asks there any more");
+    assert!(!scraper.follow(&served, &web, schedule(300_000, 1_000, 100), at), "no longer requested there");
     assert!(scraper.follow(&served, &web, peers, at));
     scraper.join(&served, &web, peers, at);
     let now = || scraper.scheduled().into_iter().map(|(_, _, schedule)| schedule).collect::<Vec<_>>();
     assert_eq!(now(), [peers]);
-    // What both have had for about as long stays as it is, but for the latest request.
+    // If both have had samples for about the same time, only the last request is updated.
     assert!(!scraper.follow(&served, &web, schedule(50, 1_050, 200), at));
     assert_eq!(now(), [schedule(50, 1_000, 100)]);
     assert!(scraper.follow(&served, &web, schedule(3_000, 1_500, 9_000), at));
@@ -197,14 +197,14 @@ fn is_in_step_with_a_peer() {
     // Samples are kept for 1.75 s.
     scraper.join(&served, &web, schedule(3_000, 1_800, 100), at);
     assert!(!scraper.follow(&served, &web, schedule(3_000, 3_600_000, 100), at));
-    // There is room for one in a namespace.
+    // One selection per namespace fits.
     assert!(!scraper.follow(&served, &selected("db"), peers, at));
     scraper.join(&served, &selected("db"), peers, at);
     assert_eq!(now().len(), 1);
 }
 
 #[test]
-fn goes_on_after_a_bug() {
+fn continues_after_a_panic() {
     let counters = Arc::<Counters>::default();
     let shared = Arc::new(Shared::new(Limits::default(), Clock::system(), counters.clone()));
     let (to, sampled) = mpsc::channel();
@@ -215,7 +215,7 @@ fn goes_on_after_a_bug() {
     let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
     let served = served(&shared);
     scraper.ask(&served, selected("web"), INTERVAL).unwrap();
-    // More often than there are threads.
+    // More selections than threads.
     (0..5).for_each(|_| sampled.recv_timeout(PATIENCE).unwrap());
     assert!(counters.panics.get() >= 4);
 }

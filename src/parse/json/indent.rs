@@ -1,7 +1,8 @@
-//! Indents JSON for people, as `kubectl` prints it. One function for all types: serde_json's printer for people is compiled again
+//! Indents JSON as `kubectl` does. One function for all types, because serde_json's pretty printer is compiled
+//! separately for each type that it prints.
 //! for each type that it prints.
 
-/// JSON without blanks between its tokens, with a line for each value, indented by two spaces.
+/// Indents JSON without whitespace between tokens: one value per line, two spaces per level.
 pub(crate) fn indent(compact: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(compact.len() * 2);
     let (mut depth, mut is_string, mut is_escaped) = (0_usize, false, false);
@@ -17,7 +18,7 @@ pub(crate) fn indent(compact: &[u8]) -> Vec<u8> {
         match byte {
             b'}' | b']' => {
                 depth = depth.saturating_sub(1);
-                // Empty ones stay on their line.
+                // Empty lists and objects stay on one line.
                 if !opens {
                     new_line(&mut text, depth);
                 }
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_what_serde_json_prints() {
+    fn prints_as_serde_json_does() {
         let nested = json!({"a": [1, -2.5e-7, true, null], "b": {"c": {}, "d": [], "e": [[], [{}]]}});
         let texts = json!({"\"{": "a\\", "[,:": "\\\"]}", "é\n": "\u{202e}{"});
         for value in [json!(null), json!(1), json!("{"), json!([]), json!({}), json!([{}]), nested, texts] {

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_serde_json_reads() {
+    fn parses_as_serde_json_does() {
         for text in [
             "null",
             " true ",
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses() {
+    fn rejects() {
         for (text, message) in [
             ("", "EOF while parsing a value at line 1 column 0"),
             ("{} x", "trailing characters at line 1 column 4"),

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_dots_into_segments() {
+    fn converts_dots_to_segments() {
         for (text, expected) in [
             ("data.result.0.value.1", Some("$.data.result[0].value[1]")),
             ("queue", Some("$.queue")),
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_selects_from_a_container() {
+    fn finds_selections_from_containers() {
         for (path, expected) in [
             ("$", Some(&[][..])),
             ("$.a['b c'][\"d.*\"][0].e", Some(&[])),

@@ -45,7 +45,7 @@ fn parses_and_prints() {
 }
 
 #[test]
-fn refuses() {
+fn rejects() {
     for (text, column, message) in [
         ("sum($.a", 8, "expected \")\" after the path, found the end (column 8)"),
         ("($.a", 5, "expected \")\" after the expression, found the end (column 5)"),
@@ -116,7 +116,7 @@ fn calculates() {
 
 /// Limits on an expression.
 #[test]
-fn bounds_expressions() {
+fn limits_expressions() {
     let parse = |text: &str| JsonExpr::parse(text, &JsonLimits { bytes: 4_096 });
     let paths = |count: usize| (0..count).map(|at| format!("$.a{at}")).collect::<Vec<_>>().join(" + ");
     assert_eq!(parse(&paths(16)).unwrap().parts().len(), 16);

@@ -115,7 +115,7 @@ fn routes_to_external_metrics() {
 }
 
 #[test]
-fn refuses() {
+fn rejects() {
     for (path, expected) in [
         ("", PathError::NotAbsolute),
         ("apis", PathError::NotAbsolute),
@@ -144,14 +144,14 @@ fn refuses() {
 }
 
 #[test]
-fn says_why() {
+fn describes_the_error() {
     let message = |path: &str| parse(path, 10).unwrap_err().to_string();
     assert_eq!(message("/%z\x1b"), r#"invalid request path: expected two hexadecimal digits after %, found "%z\x1b""#);
     assert_eq!(message("/0123456789"), "invalid request path: expected at most 10 bytes, found more");
 }
 
 #[test]
-fn prints_what_parses_to_the_same() {
+fn prints_paths_that_parse_to_the_same_value() {
     for path in [
         "/",
         "/version",
@@ -177,7 +177,7 @@ fn prints_what_parses_to_the_same() {
 }
 
 #[test]
-fn tells_what_authorization_asks() {
+fn returns_attributes_for_authorization() {
     let (custom, external) = ("custom.metrics.k8s.io/v1beta1", "external.metrics.k8s.io/v1beta1");
     for (base, path, expected) in [
         (custom, "/namespaces/ns/pods/*/m", (Some("ns"), "pods", Some("m"), Some("*"))),

@@ -39,7 +39,7 @@ fn parses_and_prints() {
 }
 
 #[test]
-fn refuses() {
+fn rejects() {
     let second = "expected one group, found a second one; write (?:…) for groups other than the number, or name the groups \
                   (?<value>…) and (?<name>…)";
     let other = "expected named groups only, found one without a name; write (?:…), or (?<value>…) if it is the number";

@@ -1,4 +1,4 @@
-//! A tree from parsed JSON. Its nodes have no places.
+//! Converts parsed JSON to a tree whose nodes have no positions.
 
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ mod tests {
     use crate::parse::yaml::{self, YamlLimits};
 
     #[test]
-    fn says_the_same_as_its_text() {
+    fn equals_the_tree_of_its_text() {
         let value = json!({"a": [1, -2.5, true, null, "null", "", "x y"], "b": {"c": "\u{e9}", "d": {}, "e": []}});
         let limits = YamlLimits { bytes: 1024, depth: 8, nodes: 64 };
         let parsed = yaml::parse(&value.to_string(), &limits).unwrap();
@@ -40,7 +40,7 @@ mod tests {
         assert_eq!(node.items_at(&["a"]).iter().filter(|item| item.is_null()).count(), 1);
     }
 
-    /// All of a tree but its places.
+    /// A tree without its positions.
     fn texts(node: &Node) -> String {
         match &node.value {
             YamlValue::Scalar { text, quoted, .. } => format!("{text:?}{}", if *quoted { "" } else { "!" }),

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses() {
+    fn rejects() {
         let marks = "expected neither anchors and aliases (&, *) nor tags (!), found one";
         for (text, cause, message) in [
             (

@@ -48,7 +48,7 @@ fn parses() {
 }
 
 #[test]
-fn refuses() {
+fn rejects() {
     let anchor = "anchors and aliases (&, *) are not supported, because a short file could expand without limit; repeat the \
                   value";
     let alias = "not YAML: while scanning an anchor or alias, did not find expected alphabetic or numeric character; \

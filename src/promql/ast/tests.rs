@@ -41,7 +41,7 @@ fn selects_series() {
 }
 
 #[test]
-fn excludes_series_by_the_labels_that_are_known() {
+fn excludes_series_by_known_labels() {
     let get = |label: &str| (label == "code").then_some(Cow::Borrowed("200"));
     for (text, expected) in [
         ("hits", true),

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn are_a_set() {
+    fn compares_as_a_set() {
         let labels = Labels::new([("b", "2"), ("a", "é\u{0}\n"), ("c", ""), ("b", "3")]);
         assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", "é\u{0}\n"), ("b", "2")]);
         assert_eq!(labels, Labels::new([("a", "é\u{0}\n"), ("b", "2")]));

@@ -28,8 +28,8 @@ pub trait Data {
     /// The sample at the time `at` of each series that matches the n-th selector of the expression, counted from 0.
     /// With an offset, `at` is before the evaluation time.
     fn instant(&self, selector: usize, at: i64) -> Vec<Element>;
-    /// Calls `each` with the labels of each matching series, which no other has, and with its samples, oldest first. Samples
-    /// outside the selector's range are ignored.
+    /// Calls `each` once for each matching series, with its labels, which are unique, and its samples, oldest first.
+    /// Samples outside the selector's range are ignored.
     fn range(&self, selector: usize, each: EachSeries<'_>);
     /// Converts a time to Unix milliseconds, if samples are timed by another clock.
     fn unix(&self, at: i64) -> i64 {
@@ -103,7 +103,7 @@ pub fn evaluate(expr: &Expr, data: &dyn Data, now: i64) -> Result<Vec<Element>, 
 }
 
 /// Whether an expression can have a value without any series.
-pub(crate) fn makes_value_of_nothing(expr: &Expr) -> bool {
+pub(crate) fn has_value_without_series(expr: &Expr) -> bool {
     struct Nothing;
     impl Data for Nothing {
         fn instant(&self, _: usize, _: i64) -> Vec<Element> {

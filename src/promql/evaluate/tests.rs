@@ -52,7 +52,7 @@ fn values(text: &str, series: &[Series]) -> Vec<f64> {
 }
 
 #[test]
-fn ranges_are_open_to_the_left() {
+fn excludes_the_start_of_a_range() {
     let x = series(&[("__name__", "x")], &[(61, 1.0), (60, 2.0), (59, 4.0), (0, 8.0), (-1, 16.0)]);
     assert_eq!(values("sum_over_time(x[1m])", std::slice::from_ref(&x)), [12.0]);
     assert_eq!(values("count_over_time(x[60s1ms])", std::slice::from_ref(&x)), [3.0]);
@@ -60,7 +60,7 @@ fn ranges_are_open_to_the_left() {
 }
 
 #[test]
-fn takes_the_gap_before_a_new_series_before_its_zero() {
+fn limits_extrapolation_by_the_interval_and_by_zero() {
     // Samples are 10 s apart and start 50 s after the window does, at a value that extrapolates to 0 at 6 s before.
     // Half of the interval is less than that, and is the limit.
     let x = series(&[("__name__", "x")], &[(10, 6.0), (0, 16.0)]);
@@ -96,7 +96,7 @@ fn compensates_sums() {
 }
 
 #[test]
-fn takes_small_differences_between_buckets_for_rounding() {
+fn treats_small_differences_between_buckets_as_rounding() {
     let bucket = |le: &str, count: f64| series(&[("__name__", "b"), ("le", le)], &[(0, count)]);
     let tenth = 0.1 + 0.2;
     let buckets = [bucket("1", tenth), bucket("2", 0.3), bucket("4", 0.3), bucket("+Inf", tenth)];
@@ -104,7 +104,7 @@ fn takes_small_differences_between_buckets_for_rounding() {
 }
 
 #[test]
-fn times_are_of_the_samples() {
+fn returns_the_times_of_samples() {
     let x = series(&[("__name__", "x")], &[(90, 1.0), (50, 2.0), (10, 3.0)]);
     let y = series(&[("__name__", "y")], &[(40, 2.0), (30, 3.0)]);
     let z = series(&[("__name__", "z")], &[(5, 7.0)]);
@@ -135,7 +135,7 @@ fn times_are_of_the_samples() {
         ("z and on () {__name__=~'x|y'}", times(30, 5, None)),
         ("z unless on () y > 5", times(5, 5, None)),
         ("z > 8 or on () y", times(30, 30, None)),
-        // As fresh as at that time.
+        // The age of the sample does not include the offset.
         ("x offset 50s", times(0, 0, None)),
         ("x offset 45s", times(5, 5, None)),
         ("rate(x[1m] offset 40s)", times(10, 10, Some(40))),
@@ -147,7 +147,7 @@ fn times_are_of_the_samples() {
 }
 
 #[test]
-fn refuses_what_labels_do_not_tell_apart() {
+fn rejects_series_with_equal_labels() {
     let of = |name: &str, i: &str| series(&[("__name__", name), ("i", i)], &[(20, 1.0), (0, 2.0)]);
     let all = [of("x", "1"), of("y", "1"), of("z", "2"), of("x", "2")];
     for (text, error) in [
@@ -175,7 +175,7 @@ fn refuses_what_labels_do_not_tell_apart() {
 
 /// Equal elements may arrive in any order, from a page and from a map.
 #[test]
-fn takes_the_first_labels_of_equal_elements() {
+fn orders_equal_elements_by_labels() {
     let of = |i: &str, value: f64| series(&[("__name__", "x"), ("i", i)], &[(0, value)]);
     for all in [[of("1", 5.0), of("2", 5.0), of("3", f64::NAN)], [of("3", f64::NAN), of("2", 5.0), of("1", 5.0)]] {
         let labels = |text: &str| -> Vec<String> {
@@ -190,7 +190,7 @@ fn takes_the_first_labels_of_equal_elements() {
 }
 
 #[test]
-fn the_present_is_that_of_the_data() {
+fn converts_times_with_the_clock_of_the_data() {
     struct Elsewhere;
     impl Data for Elsewhere {
         fn instant(&self, _: usize, _: i64) -> Vec<Element> {
@@ -212,7 +212,7 @@ fn the_present_is_that_of_the_data() {
 }
 
 #[test]
-fn refuses_ill_typed_trees() {
+fn rejects_ill_typed_trees() {
     use crate::promql::{Grouping, Number, VectorSelector};
     let number = || Expr::Number(Number(1.0));
     let range =

@@ -3,7 +3,7 @@
 use super::super::lexer::{Kind, Token, error, is_identifier};
 use super::super::placeholder;
 use super::super::{Aggregation, Expr, ExpressionError, Function, Grouping, LabelReplace, MatchOp, Type};
-use super::{Parser, Typed, refused};
+use super::{Parser, Typed, unsupported};
 
 /// The function with string arguments.
 const RELABEL: &str = "label_replace";
@@ -20,7 +20,7 @@ impl<'a> Parser<'a> {
             return self.relabelling(column, depth);
         }
         let Some(function) = Function::from_word(word) else {
-            return Err(refused(&format!("{word}()"), column));
+            return Err(unsupported(&format!("{word}()"), column));
         };
         let (parameters, optional) = function.parameters();
         let arguments = self.arguments(word, parameters, optional, depth)?;

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_prometheus_reads() {
+    fn parses_numbers_as_prometheus_does() {
         for (text, number) in [
             ("0", 0.0),
             ("1.", 1.0),

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::super::lexer::{Kind, Token, error, is_identifier};
 use super::super::placeholder;
 use super::super::{Expr, ExpressionError, MatchOp, Matcher, Type, VectorSelector};
-use super::{Parser, Typed, refused};
+use super::{Parser, Typed, unsupported};
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 
 /// Prometheus stores durations as 63 bits of nanoseconds.
-const LONGEST: Duration = Duration::from_nanos(i64::MAX as u64);
+const MAX_DURATION: Duration = Duration::from_nanos(i64::MAX as u64);
 
 impl<'a> Parser<'a> {
     /// Parses a selector after its name, if it has one.
@@ -32,11 +32,11 @@ impl<'a> Parser<'a> {
         if selector.is_named_twice() {
             return Err(error(start, format!("the selector at column {start} names its metric twice")));
         }
-        if selector.takes_all() {
+        if selector.selects_all() {
             return Err(error(
                 start,
                 format!(
-                    "the selector at column {start} would take every series: \
+                    "the selector at column {start} selects every series: \
                      add a metric name, or a matcher that does not match an empty value"
                 ),
             ));
@@ -57,7 +57,7 @@ impl<'a> Parser<'a> {
         let range = self.duration(Duration::from_millis(1))?;
         match self.token.kind {
             Kind::Symbol("]") => self.advance()?,
-            Kind::Word(word) if word.starts_with(':') => return Err(refused("a subquery", start)),
+            Kind::Word(word) if word.starts_with(':') => return Err(unsupported("a subquery", start)),
             _ => return Err(self.expected("\"]\"")),
         }
         Ok(Some(range))
@@ -70,7 +70,7 @@ impl<'a> Parser<'a> {
         }
         self.advance()?;
         if self.token.kind == Kind::Symbol("-") {
-            return Err(refused("a negative offset", self.token.column));
+            return Err(unsupported("a negative offset", self.token.column));
         }
         self.duration(Duration::ZERO)
     }
@@ -81,7 +81,7 @@ impl<'a> Parser<'a> {
             return Err(self.expected("a duration such as 5m"));
         }
         let duration = duration::parse(text).map_err(|bad| error(column, format!("{bad}, at column {column}")))?;
-        if duration < least || duration > LONGEST {
+        if duration < least || duration > MAX_DURATION {
             let (least, text) = (duration::format(least), Escaped::new(text));
             return Err(error(
                 column,

@@ -122,7 +122,7 @@ fn parses_to_a_tree() {
 }
 
 #[test]
-fn names_what_it_does_not_evaluate() {
+fn names_unsupported_parts() {
     for (text, column, what) in [
         ("idelta(x[1m])", 1, "idelta()"),
         ("sum(Rate(x[1m]))", 5, "Rate()"),
@@ -153,7 +153,7 @@ fn names_what_it_does_not_evaluate() {
 }
 
 #[test]
-fn checks_what_expressions_give() {
+fn checks_types() {
     const NUMBER: &str = "a number";
     const VECTOR: &str = "one sample of each series";
     const RANGE: &str = "a range such as x[5m]";
@@ -193,8 +193,8 @@ fn checks_what_expressions_give() {
 }
 
 #[test]
-fn says_where_and_what_is_wrong() {
-    let everything = "would take every series: add a metric name, \
+fn describes_errors_with_their_column() {
+    let everything = "selects every series: add a metric name, \
                       or a matcher that does not match an empty value";
     for (text, column, message) in [
         ("", 1, r#"expected a metric, a number, a function or "(" at column 1, found the end"#),
@@ -216,7 +216,7 @@ fn says_where_and_what_is_wrong() {
         ("sum(x{__name__='y'})", 5, "the selector at column 5 names its metric twice"),
         ("{}", 1, &format!("the selector at column 1 {everything}")),
         ("sum({a=~'.*',b!='c'})", 5, &format!("the selector at column 5 {everything}")),
-        ("x{a='b',é='y'}", 9, r#"no expression holds the character "é" of column 9"#),
+        ("x{a='b',é='y'}", 9, r#"unexpected character "é" at column 9"#),
         (
             "x{a=~'(b'}",
             6,

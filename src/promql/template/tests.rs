@@ -11,7 +11,7 @@ fn inject(text: &str) -> String {
 }
 
 #[test]
-fn fills_the_places() {
+fn replaces_variables() {
     const IN: &str = r#"namespace="s\"hop",verb!="GET""#;
     for (text, expected) in [
         ("up{$matchers}", "up{IN}"),
@@ -40,7 +40,7 @@ fn fills_the_places() {
 }
 
 #[test]
-fn refuses_other_places() {
+fn rejects_misplaced_variables() {
     for (text, message) in [
         ("up", "expected $matchers in braces after \"up\" at column 1"),
         ("up{$matchers} + down", "expected $matchers in braces after \"down\" at column 17"),
@@ -77,7 +77,7 @@ fn refuses_other_places() {
 }
 
 #[test]
-fn knows_what_mixes_objects() {
+fn finds_aggregations_that_mix_objects() {
     for (text, mixes, by) in [
         ("changes(a{$matchers}[5m])", None, None),
         ("stddev by ($by) (a{$matchers})", None, Some(12)),
@@ -93,7 +93,7 @@ fn knows_what_mixes_objects() {
 }
 
 #[test]
-fn a_query_about_one_object_needs_no_places() {
+fn needs_no_variables_for_one_object() {
     for text in [
         "sum(a) or vector(0)",
         "scalar(a{b=\"c\"})",

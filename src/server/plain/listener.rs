@@ -1,9 +1,9 @@
 //! tiny_http's accept loop, with timeouts, and restarted when it ends.
 //!
-//! tiny_http 0.12 has no timeouts, and its accept loop ends at the first error: out of descriptors, or of threads.
-//! Timeouts of the listening socket are inherited by accepted ones, so they bound every read and write of a connection.
-//! They bound accept(2) too, so an idle listener is woken by its own connection. When the loop ends all the same,
-//! another server takes over the same socket, and the one before serves the connections it has.
+//! tiny_http 0.12 has no timeouts, and its accept loop ends at the first error, such as no free descriptors or threads.
+//! Accepted sockets inherit the timeouts of the listening socket, which limit every read and write of a connection. The
+//! timeouts also apply to accept(2), so an idle listener is woken by a connection to itself. If the loop ends
+//! nevertheless, another server takes over the socket, and the previous one finishes its connections.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -24,7 +24,7 @@ use crate::server::workers::{join, spawn};
 /// Handles a request.
 type Handler = Arc<dyn Fn(Request) + Send + Sync>;
 
-/// Descriptors that have to be free before another server accepts: each of its connections takes two.
+/// Descriptors that must be free before another server accepts; each of its connections takes two.
 const SPARE: usize = 24;
 
 /// Receive timeouts without a request after which a replaced server has no connections left.
@@ -55,7 +55,7 @@ struct Generation {
 }
 
 enum Event {
-    /// Why the accept loop ended.
+    /// The reason why the accept loop ended.
     Ended(String),
     Stop,
 }
@@ -71,7 +71,7 @@ impl LoopbackListener {
         handler: impl Fn(Request) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
-        // Without it an answer in several writes waits for the peer's delayed ACK: 40 ms.
+        // Without it, a response in several writes waits for the peer's delayed ACK: 40 ms.
         sockopt::set_tcp_nodelay(&listener, true)?;
         sockopt::set_socket_timeout(&listener, Timeout::Recv, Some(limits.plain.receive))?;
         sockopt::set_socket_timeout(&listener, Timeout::Send, Some(limits.plain.send))?;
@@ -98,11 +98,11 @@ impl LoopbackListener {
         self.address
     }
 
-    /// Accepts no more requests. Whether all that were accepted have been handled by the deadline.
+    /// Accepts no more requests; returns whether all accepted ones were handled by the deadline.
     pub(super) fn stop(&self, deadline: Instant) -> bool {
         self.shared.stopping.store(true, Ordering::SeqCst);
         let _ = self.shared.events.send(Event::Stop);
-        // The supervisor ends first, so that no generation is added.
+        // The supervisor ends first, so that it adds no further server.
         let mut stopped = join(std::slice::from_ref(&self.supervisor), deadline);
         // Receivers take the lock.
         let generations = std::mem::take(&mut *self.shared.lock());
@@ -132,8 +132,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Handles requests until the end; of a server that was replaced, until its connections have timed out. The `last`
-    /// receiver sees to that: a request that is never received keeps its connection.
+    /// Handles requests until the server ends; if the server was replaced, until its connections have timed out. The
+    /// `last` receiver ensures that, because a request that is never received keeps its connection.
     fn receive(&self, server: &Arc<Server>, last: bool) {
         let mut idle = 0;
         while !self.stopping.load(Ordering::SeqCst) {
@@ -155,7 +155,7 @@ impl Inner {
         while let Ok(Some(request)) = server.try_recv() {
             (self.handler)(request);
         }
-        // The last look at the queue may have taken another receiver's wake-up.
+        // The previous check of the queue may have consumed another receiver's wake-up.
         server.unblock();
     }
 
@@ -188,7 +188,7 @@ impl Inner {
         loop {
             match inbox.recv_timeout(self.pause) {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
-                // Of the same end.
+                // A repetition of the same failure.
                 Ok(Event::Ended(_)) => continue,
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -204,8 +204,7 @@ impl Inner {
     }
 }
 
-/// tiny_http's accept loop duplicates each socket and starts threads, and panics where the system has no more of
-/// either.
+/// tiny_http's accept loop duplicates each socket and starts threads, and panics if the system has no more of either.
 fn on_accept_panic(events: Sender<Event>) {
     let before = panic::take_hook();
     let events = Mutex::new(events);

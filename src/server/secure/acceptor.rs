@@ -20,10 +20,10 @@ use super::poll::{Interest, Poller, Ready, Waker};
 use super::shared::Shared;
 use crate::telemetry::connections::HandshakeFailure;
 
-/// Marks the events of the listening socket.
+/// The token of the listening socket's events.
 const LISTENER: u64 = u64::MAX - 1;
 
-/// Connections accepted before handshakes get a turn.
+/// The number of connections accepted before handshakes get a turn.
 const BATCH: usize = 64;
 
 /// One acceptor thread.
@@ -31,17 +31,17 @@ pub(super) struct Acceptor {
     shared: Arc<Shared>,
     poller: Poller,
     listener: Listener,
-    /// By number, in order of acceptance.
+    /// Handshakes by number, in order of acceptance.
     handshakes: BTreeMap<u64, ParkedHandshake>,
     next: u64,
     own: Arc<AcceptorHandle>,
-    /// All acceptors, this one among them.
+    /// All acceptors, including this one.
     acceptors: Vec<Arc<AcceptorHandle>>,
     /// Connection workers.
     inboxes: Vec<Arc<Inbox>>,
 }
 
-/// A handshake, and what it waits for.
+/// A handshake, and the readiness that it waits for.
 struct ParkedHandshake {
     connection: Box<Connection<TcpStream>>,
     interest: Interest,
@@ -65,7 +65,7 @@ struct Listener {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Accepting {
     Yes,
-    /// Paused until then, because descriptors or memory ran out.
+    /// Paused until this time, because descriptors or memory ran out.
     Paused(Instant),
     /// Closed permanently.
     No,
@@ -86,7 +86,7 @@ impl Acceptor {
         self.own.clone()
     }
 
-    /// Sets the handles of all acceptors, this one among them.
+    /// Sets the handles of all acceptors, including this one.
     pub(super) fn set_peers(&mut self, acceptors: Vec<Arc<AcceptorHandle>>) {
         self.acceptors = acceptors;
     }
@@ -122,13 +122,13 @@ impl Acceptor {
         }
     }
 
-    /// Accepts a batch of waiting connections; false once none waits, or none can be accepted.
+    /// Accepts a batch of waiting connections; false if there are none, or none can be accepted.
     fn accept(&mut self, now: Instant) -> io::Result<bool> {
         for _ in 0..BATCH {
             match accept_with(&self.listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(socket) => self.admit(TcpStream::from(socket), now),
                 Err(Errno::AGAIN) => {
-                    // Not before, because it would be logged repeatedly while descriptors come and go.
+                    // Not earlier, because it would be logged repeatedly while descriptors come and go.
                     self.shared.accepting_again(|| info!("accepting connections again"));
                     return Ok(false);
                 }
@@ -181,8 +181,7 @@ impl Acceptor {
         }
     }
 
-    /// Evicts the oldest unverified connection where there are most: among the handshakes of an acceptor, or among the
-    /// connections of a connection worker.
+    /// Evicts the oldest unverified connection of the acceptor or connection worker that has most of them.
     fn make_room(&mut self) {
         self.own.handshakes.store(self.handshakes.len(), Ordering::Relaxed);
         let served = self.inboxes.iter().max_by_key(|inbox| inbox.unverified());
@@ -222,7 +221,7 @@ impl Acceptor {
         }
     }
 
-    /// Classifies the client, and passes the connection to the worker with the fewest.
+    /// Classifies the client, and passes the connection to the worker with the fewest connections.
     fn dispatch(&mut self, id: u64) {
         let Some(ParkedHandshake { mut connection, .. }) = self.handshakes.remove(&id) else { return };
         let counters = &self.shared.counters().connections;
@@ -246,7 +245,7 @@ impl Acceptor {
         self.shared.counters().connections.handshake_failed(why);
     }
 
-    /// Ends overdue handshakes, and accepts again when the pause is over.
+    /// Ends overdue handshakes, and resumes accepting after the pause.
     fn sweep(&mut self, now: Instant) -> io::Result<()> {
         let limits = self.shared.workers.limits();
         let overdue = self.handshakes.iter().filter(|(_, parked)| parked.connection.overdue(limits, now).is_some());
@@ -260,15 +259,15 @@ impl Acceptor {
             }
             _ => {}
         }
-        // accept(2) may run out of files while no connection waits, and a batch may end with the last one: no event
-        // would tell that it is over.
+        // accept(2) may run out of files while no connection waits, and a batch may end with the last connection; no
+        // event would end the pause then.
         if self.listener.state == Accepting::Yes && self.shared.is_short() {
             self.accept(now)?;
         }
         Ok(())
     }
 
-    /// Pauses accepting, because the socket would be reported as ready repeatedly.
+    /// Pauses accepting, because the socket would be reported as ready again and again.
     fn pause(&mut self, errno: Errno, now: Instant) -> io::Result<()> {
         let pause = self.shared.workers.limits().connection.accept_pause;
         self.poller.forget(&self.listener.socket)?;
@@ -283,15 +282,15 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Accepts waiting connections, then stops listening: later ones are refused at once, and clients connect
-    /// elsewhere.
+    /// Accepts waiting connections, then stops listening, so that later ones are refused immediately, and clients
+    /// connect elsewhere.
     fn close(&mut self, now: Instant) -> io::Result<()> {
         if self.listener.state == Accepting::Yes {
             while self.accept(now)? {}
             if self.listener.state == Accepting::Yes {
                 self.poller.forget(&self.listener.socket)?;
             }
-            // Another worker may have done so before.
+            // Another worker may have stopped listening already.
             let _ = shutdown(&self.listener.socket, Shutdown::Read);
         }
         self.listener.state = Accepting::No;

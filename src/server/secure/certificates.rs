@@ -22,20 +22,20 @@ pub(crate) struct Certificate {
     not_after: u64,
 }
 
-/// Why a pair of files is not used.
+/// The reason why a pair of files is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CertificateError {
     path: PathBuf,
     what: String,
 }
 
-/// Two files that are checked regularly.
+/// Two files that are checked periodically.
 #[derive(Debug)]
 pub(crate) struct Follower {
     certificate: Watched,
     key: Watched,
     limits: Limits,
-    /// Tried once more before it is logged: the two files of a pair do not change at the same time.
+    /// A failure is retried once before it is logged, because the two files of a pair do not change at the same time.
     failing: Option<Failing>,
 }
 
@@ -49,7 +49,8 @@ impl Certificate {
     /// Reads a pair that is valid at `now` (Unix seconds).
     ///
     /// # Errors
-    /// If a file cannot be read or does not hold what it should, if the two do not fit, or if it is not valid now.
+    /// If a file cannot be read or has the wrong content, if key and certificate do not match, or if the certificate is
+    /// not valid now.
     pub(crate) fn load(certificate: &Path, key: &Path, now: i64, limits: &Limits) -> Result<Self, CertificateError> {
         let wrong =
             |path: &Path, what: &dyn fmt::Display| CertificateError { path: path.to_owned(), what: what.to_string() };
@@ -75,19 +76,19 @@ impl Certificate {
         }
     }
 
-    /// For rustls.
+    /// The pair for rustls.
     pub(super) fn key(&self) -> Arc<CertifiedKey> {
         self.key.clone()
     }
 
-    /// When it ends, Unix seconds.
+    /// The expiry in Unix seconds.
     pub(crate) fn not_after(&self) -> u64 {
         self.not_after
     }
 }
 
 impl Follower {
-    /// Follows two files, which are taken to have been loaded just now.
+    /// Follows two files, which count as loaded just now.
     pub(crate) fn new(certificate: PathBuf, key: PathBuf, limits: &Limits) -> Self {
         let (mut certificate, mut key) = (Watched::new(certificate), Watched::new(key));
         certificate.changed();
@@ -95,7 +96,7 @@ impl Follower {
         Self { certificate, key, limits: limits.clone(), failing: None }
     }
 
-    /// A new pair, or why it cannot be used, returned once; `None` if nothing has changed.
+    /// A new pair, or the reason why it cannot be used, returned once; `None` if nothing has changed.
     pub(crate) fn follow(&mut self, now: i64) -> Option<Result<Certificate, CertificateError>> {
         // Both files are checked, even if the first one has changed.
         let changed = [self.certificate.changed(), self.key.changed()].contains(&true);

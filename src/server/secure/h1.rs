@@ -96,7 +96,7 @@ impl H1Connection {
         let Some(UnderWay { length, keep_alive, is_explicit, bodiless }) = self.under_way.take() else { return };
         self.last = close || !keep_alive;
         if self.last {
-            // Whatever follows is not for us any more.
+            // Bytes after the last request are ignored.
             self.input = Vec::new();
         } else {
             self.input.drain(..length);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_in_order_however_the_bytes_come() {
+    fn answers_in_order_for_any_chunks() {
         let input = "GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET /c HTTP/1.1\r\nHost: h\r\n\r\n";
         let expected = answer("200 OK", "", "GET /a") + &answer("200 OK", "Connection: close\r\n", "GET /b");
         for piece in 1..=input.len() {
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_answers_whatever_the_clock_says() {
+    fn sends_a_date_at_any_time() {
         for (unix_millis, date) in [
             (NOW, "Tue, 18 Aug 2026 02:35:04 GMT"),
             (NOW + 999, "Tue, 18 Aug 2026 02:35:04 GMT"),
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_a_document_is_known_without_its_length() {
+    fn sends_304_without_content_length() {
         let mut h1 = H1Connection::default();
         h1.receive(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(h1.next(LIMITS, None, |_| ()), Next::Asked(()));
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_nothing_after_a_refusal() {
+    fn reads_nothing_after_a_rejection() {
         let second = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
         for first in [
             format!("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", second.len()),

@@ -1,5 +1,5 @@
-//! A connection without a network, for tests and for fuzzing: a client by rustls at one end, and between the two a pipe
-//! that passes a given number of bytes at a time.
+//! A connection without a network, for tests and fuzzing: a rustls client, and a pipe that passes a given number of
+//! bytes at a time.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "it serves tests, and fails them")]
 #![allow(unreachable_pub, reason = "the fuzz target reaches it, and is compiled under another cfg")]
 
@@ -26,8 +26,8 @@ use crate::source::waiting::Waiting;
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::ClientClass;
 
-/// The server's socket. What is cut is given by how many bytes each read and write passes, 0 to block; without end once
-/// that is used up.
+/// The server's socket. The pattern gives the number of bytes that each read and write passes, 0 to block; unlimited
+/// once it is used up.
 #[derive(Debug, Default)]
 pub(crate) struct Pipe {
     incoming: VecDeque<u8>,
@@ -40,7 +40,7 @@ pub(crate) struct Pipe {
     finished: Cell<bool>,
 }
 
-/// What is needed for connections, made once.
+/// The shared setup of connections.
 pub struct Setup {
     pub key: Arc<CertifiedKey>,
     pub client: Arc<ClientConfig>,
@@ -53,19 +53,19 @@ pub struct Conversation<'a> {
     setup: &'a Setup,
     pub(super) connection: Connection<Pipe>,
     pub(super) client: ClientConnection,
-    /// What the client is still to send, each piece a record.
+    /// The records that the client still has to send.
     to_send: VecDeque<Vec<u8>>,
-    /// Whether it closes once all that is sent.
+    /// Whether the client closes after sending them.
     closes: bool,
     pub(super) now: Now,
     pub(super) leaving: bool,
     stage: Stage,
     pub received: Vec<u8>,
-    /// Requests that were answered, and heads that were refused.
+    /// Requests that were answered, and heads that were rejected.
     pub requests: usize,
     pub refusals: usize,
     pub turns: usize,
-    /// Whether the server ended it in order.
+    /// Whether the server closed the connection in order.
     pub goodbye: bool,
 }
 
@@ -77,7 +77,7 @@ enum Stage {
 }
 
 impl Pipe {
-    /// How many bytes may pass now.
+    /// The number of bytes that may pass now.
     fn pass(&mut self, most: usize) -> io::Result<usize> {
         match self.cuts.pop_front() {
             Some(0) => Err(ErrorKind::WouldBlock.into()),
@@ -120,7 +120,7 @@ impl Socket for Pipe {
 }
 
 impl<'a> Conversation<'a> {
-    /// The client sends these records. Reads and writes of the server's socket are cut like this.
+    /// A client that sends these records, with this pattern for the server's reads and writes.
     pub fn new(setup: &'a Setup, records: &[&[u8]], cuts: &[usize]) -> Self {
         let slots = Arc::new(Slots::new(&setup.limits, 10_000, Arc::default()));
         let server = ServerConnection::new(tls::config(setup.key.clone(), TlsVersion::Tls12).unwrap()).unwrap();
@@ -142,7 +142,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// The client sends one more.
+    /// The client sends one more record.
     pub fn send(&mut self, record: &[u8]) {
         self.to_send.push_back(record.to_vec());
     }
@@ -152,12 +152,12 @@ impl<'a> Conversation<'a> {
         self.closes = true;
     }
 
-    /// The network brings whatever bytes.
+    /// The network delivers these bytes.
     pub fn inject(&mut self, bytes: &[u8]) {
         self.connection.socket.incoming.extend(bytes);
     }
 
-    /// The client's words as they go over the network, which then are not sent by themselves.
+    /// The client's encrypted records, which are then not sent automatically.
     pub fn encrypted(&mut self, plaintext: &[u8]) -> Vec<u8> {
         self.client.writer().write_all(plaintext).unwrap();
         let mut bytes = Vec::new();
@@ -165,17 +165,17 @@ impl<'a> Conversation<'a> {
         bytes
     }
 
-    /// The network takes no more of what the server sends.
+    /// The network accepts no more bytes from the server.
     pub fn block(&mut self) {
         self.connection.socket.blocked = true;
     }
 
-    /// Lets the server do what it can, with a client that does nothing.
+    /// Runs the server as far as possible while the client does nothing.
     pub fn serve(&mut self) {
         while self.server() {}
     }
 
-    /// How it ended, if it has.
+    /// How the connection ended, if it has.
     pub fn end(&self) -> Option<&str> {
         match &self.stage {
             Stage::Over(why) => Some(why),
@@ -183,7 +183,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Whether the handshake is done.
+    /// Whether the handshake is complete.
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open(_))
     }
@@ -192,7 +192,7 @@ impl<'a> Conversation<'a> {
         self.connection.slot().known_as(client_class).unwrap();
     }
 
-    /// Lets everything happen that can. The client reads only if `reading`.
+    /// Runs client and server until both block. The client reads only if `reading`.
     pub fn run(&mut self, reading: bool) {
         while self.client_sends() | self.server() | (reading && self.client_reads()) {}
     }
@@ -220,14 +220,14 @@ impl<'a> Conversation<'a> {
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             self.client.read_tls(&mut rest).unwrap();
-            // A fatal alert is what a broken client has to expect.
+            // A broken client must expect a fatal alert.
             self.goodbye |= self.client.process_new_packets().is_ok_and(|state| state.peer_has_closed());
             let _ = self.client.reader().read_to_end(&mut self.received);
         }
         !bytes.is_empty()
     }
 
-    /// The server's turn, if its socket is ready for what it waits for.
+    /// Runs the server if its socket is ready.
     fn server(&mut self) -> bool {
         let pipe = &self.connection.socket;
         let ready = |interest| match interest {
@@ -249,7 +249,7 @@ impl<'a> Conversation<'a> {
         true
     }
 
-    /// One turn, and those that follow from it.
+    /// One turn, and the turns that follow from it.
     fn turn(&mut self, reply: Option<Reply>) -> Stage {
         self.turns += 1;
         let (requests, refusals) = (Cell::new(0), Cell::new(0));
@@ -289,17 +289,17 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// What the server sends before it has to wait for the client to read.
+/// The bytes that the server sends before the client has to read.
 const ROOM: usize = 64 * 1_024;
 
-/// Answers with the target, repeated to the length that it names.
+/// Answers with the target, repeated to the length in it.
 fn echo(request: &Request<'_>) -> Reply {
     let (target, length) = request.target.split_once("?length=").unwrap_or((request.target, ""));
     let length = length.parse::<usize>().unwrap_or_default().min(1_000_000);
     Reply::text(200, format!("{} {target} {}", request.method, "x".repeat(length)))
 }
 
-/// A moment to begin with.
+/// A start time.
 pub fn beginning() -> Now {
     Now { monotonic: Instant::now(), unix_millis: 1_787_020_504_000 }
 }

@@ -1,9 +1,9 @@
 //! The secure listener: HTTPS by rustls, for the kube-apiserver, kubelet and Prometheus, and open to every pod in the
 //! cluster.
 //!
-//! Every socket is non-blocking. Each thread waits on its own epoll: `acceptor` makes handshakes,
-//! `connection_loop` reads requests and answers from memory. Neither ever waits for a peer or a source, so that a slow
-//! one costs a few kilobytes until its deadline. Requests that have to wait go to the [`Workers`] of all listeners.
+//! Every socket is non-blocking. Each thread waits on its own epoll: `acceptor` makes handshakes, `connection_loop`
+//! reads requests and answers from memory. Neither ever waits for a peer or a source, so that a slow one costs only a
+//! few kilobytes until its deadline. Requests that have to wait go to the [`Workers`] of all listeners.
 
 mod acceptor;
 pub(crate) mod certificates;
@@ -61,7 +61,7 @@ impl Secure {
     ) -> io::Result<Self> {
         let limits = workers.limits().clone();
         let listener = TcpListener::bind(addresses)?;
-        // Accepted sockets inherit it.
+        // Accepted sockets inherit this option.
         rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
         // std's own backlog is small; listening again changes it.
         rustix::net::listen(&listener, limits.connection.backlog)?;
@@ -108,7 +108,7 @@ impl Secure {
         let (shared, on_failure) = (self.shared.clone(), on_failure.clone());
         let name_of = name.to_owned();
         self.threads.push(spawn(name, move || {
-            // Also if it ends by a bug: a missing worker must not go unnoticed.
+            // Also after a panic: a missing worker must be noticed.
             let guard = ExitGuard { name: name_of, shared: shared.clone(), on_failure };
             if let Err(failure) = work(&|now| shared.beat(number, now)) {
                 error!("{} stopped: {failure}", guard.name);
@@ -117,7 +117,7 @@ impl Secure {
         Ok(())
     }
 
-    /// The address that it listens on, with the port that the system chose for 0.
+    /// The address, with the port that the system chose for 0.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -125,7 +125,7 @@ impl Secure {
     /// Uses another certificate for new handshakes.
     ///
     /// # Errors
-    /// If rustls does not take it.
+    /// If rustls rejects it.
     pub(crate) fn install(&self, certificate: &Certificate) -> Result<(), rustls::Error> {
         let config = tls::config(certificate.key(), self.from)?;
         self.shared.install(config, certificate);

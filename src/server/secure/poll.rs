@@ -133,7 +133,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
-    fn tells_who_is_ready() {
+    fn reports_ready_descriptors() {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let poller = Poller::new().unwrap();
         let mut ready = Vec::new();

@@ -22,17 +22,17 @@ pub(super) struct Shared {
     acceptors: AtomicUsize,
     paused: AtomicBool,
     started: Instant,
-    /// When each worker last recorded a heartbeat, in milliseconds since the start.
+    /// The time of each worker's last heartbeat, in milliseconds since the start.
     beats: Vec<AtomicU64>,
 }
 
-/// The listener's stage while every answer is its connection's last.
+/// The stage in which every response is the last of its connection.
 const LEAVING: u8 = 1;
-/// The listener's stage while nothing new is accepted.
+/// The stage in which no connections are accepted.
 const DRAINING: u8 = 2;
 
 impl Shared {
-    /// For `threads` threads that handshake, and as many that serve connections.
+    /// The state for `threads` acceptors, and as many connection workers.
     pub(super) fn new(
         workers: Arc<Workers>,
         slots: Arc<Slots>,
@@ -53,18 +53,18 @@ impl Shared {
         }
     }
 
-    /// Serves this certificate in handshakes to come.
+    /// Uses this certificate for new handshakes.
     pub(super) fn install(&self, config: Arc<ServerConfig>, certificate: &Certificate) {
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = config;
         self.certificate_installed(certificate);
     }
 
-    /// From now on every answer is its connection's last.
+    /// From now on, every response is the last of its connection.
     pub(super) fn leave(&self) {
         self.stage.store(LEAVING, Ordering::SeqCst);
     }
 
-    /// From now on nothing new is accepted.
+    /// From now on, no connections are accepted.
     pub(super) fn drain(&self) {
         self.stage.store(DRAINING, Ordering::SeqCst);
     }
@@ -74,7 +74,7 @@ impl Shared {
         self.acceptors.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Whether every thread has given a sign of life lately.
+    /// Whether every thread has recorded a heartbeat recently.
     pub(super) fn is_alive(&self) -> bool {
         let limit = self.workers.limits().workers.stall;
         let age = self.workers.now().monotonic.saturating_duration_since(self.started);
@@ -102,19 +102,19 @@ impl Shared {
         self.stage.load(Ordering::Relaxed) >= DRAINING
     }
 
-    /// Whether no connection can be accepted any more.
+    /// Whether the server no longer accepts connections.
     pub(super) fn acceptors_stopped(&self) -> bool {
         self.acceptors.load(Ordering::SeqCst) == 0
     }
 
-    /// Calls `tell` for the first pause, not for each one.
+    /// Calls `tell` only for the first pause.
     pub(super) fn accepting_paused(&self, tell: impl FnOnce()) {
         if !self.paused.swap(true, Ordering::Relaxed) {
             tell();
         }
     }
 
-    /// Whether accepting has paused since the last time that no connection waited.
+    /// Whether accepting has been paused since no connection was waiting.
     pub(super) fn is_short(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
     }

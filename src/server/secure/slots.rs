@@ -1,4 +1,4 @@
-//! Connection limits: every connection takes a slot. Unverified clients get half of the slots at most, and some are
+//! Connection limits: every connection takes a slot. Unverified clients get at most half of the slots, and some are
 //! reserved for front proxies.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::config::limits::Limits;
 use crate::telemetry::connections::{ClientClass, Refused};
 use crate::telemetry::counters::{Counter, Counters};
 
-/// Unverified connections beyond their half while one of them is being evicted.
+/// Unverified connections beyond their half, while one of them is being evicted.
 const OVERLAP: u64 = 64;
 
 #[derive(Debug)]
@@ -20,11 +20,11 @@ pub(super) struct Slots {
     unread: AtomicUsize,
     /// Taken slots by class.
     taken: [AtomicU64; ClientClass::ALL.len()],
-    /// Exports those.
+    /// Exports their numbers.
     counters: Arc<Counters>,
 }
 
-/// One slot; it is free again when this is dropped.
+/// One slot, released on drop.
 #[derive(Debug)]
 pub(super) struct Slot {
     slots: Arc<Slots>,
@@ -33,9 +33,9 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    /// As many slots as the limits and the number of files that may be open allow.
+    /// The slots that the limits and the maximum number of open files allow.
     pub(super) fn new(limits: &Limits, files: usize, counters: Arc<Counters>) -> Self {
-        // With few files, half of them: the rest of the program needs some too.
+        // With few files, half of them, because the rest of the program needs some too.
         let most =
             limits.connection.count.min(files.saturating_sub(limits.connection.spare_files).max(files / 2)) as u64;
         Self {
@@ -112,9 +112,9 @@ impl Slot {
         Ok(())
     }
 
-    /// Notes how many bytes the client has not read. Whether they fit into the bound over all connections.
+    /// Records how many bytes the client has not read; returns whether they are within the limit over all connections.
     pub(super) fn holds(&mut self, bytes: usize) -> bool {
-        // The usual case: it avoids writing an atomic that all connections share.
+        // The usual case avoids writing an atomic that all connections share.
         if bytes == 0 && self.unread == 0 {
             return true;
         }
@@ -152,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn has_as_many_places_as_files_allow() {
+    fn limits_slots_by_descriptors() {
         for (connections, files, most) in [(100, 1_000, 100), (100, 60, 50), (100, 16, 8), (100, 0, 0)] {
             assert_eq!(slots(connections, files).most, most);
         }
     }
 
     #[test]
-    fn keeps_places_for_those_who_are_known() {
+    fn reserves_slots_for_verified_clients() {
         let slots = slots(200, 1_000);
         let unverified: Vec<Slot> = (0..100).map(|_| slots.enter().unwrap()).collect();
         assert!(!slots.is_crowded());
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_unread_answers() {
+    fn limits_unread_responses() {
         let slots = slots(10, 1_000);
         let (mut a, mut b) = (slots.enter().unwrap(), slots.enter().unwrap());
         assert!(a.holds(60));

@@ -1,5 +1,5 @@
-//! The TLS configuration: versions, no resumption, and client certificates that are requested, and prove only that the
-//! client has the key.
+//! The TLS configuration: versions, no resumption, and optional client certificates, which only prove possession of
+//! their key.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use crate::config::cli::TlsVersion;
 
-/// How handshakes are made: with this key, from this version on.
+/// The configuration for this key, with this minimum version.
 ///
 /// # Errors
-/// If rustls does not take the combination, which it does.
+/// If rustls rejects the combination, which does not happen.
 pub(super) fn config(key: Arc<CertifiedKey>, from: TlsVersion) -> Result<Arc<ServerConfig>, Error> {
     let provider = Arc::new(ring::default_provider());
     let versions = match from {
@@ -30,17 +30,17 @@ pub(super) fn config(key: Arc<CertifiedKey>, from: TlsVersion) -> Result<Arc<Ser
         .with_protocol_versions(versions)?
         .with_client_cert_verifier(possession)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
-    // The older one is all that a client of HTTP/1.0 offers.
+    // HTTP/1.0 is for clients that offer nothing else.
     config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
-    // A resumed session would carry a certificate past the moment when its authority is withdrawn.
+    // A resumed session would keep a certificate after its authority was removed.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
 }
 
 thread_local! {
-    /// Whether the client of the handshake on this thread proved that it has the key of the certificate it presented.
-    /// rustls calls the verifier on the thread that reads the client's bytes, but passes it nothing of ours.
+    /// Whether the client of the handshake on this thread proved possession of its certificate's key. rustls calls the
+    /// verifier on the thread that reads the client's bytes, but passes it no context.
     static PROVED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -51,8 +51,8 @@ pub(super) fn proves<T>(read: impl FnOnce() -> T) -> (T, bool) {
     (result, PROVED.replace(false))
 }
 
-/// Takes every certificate, and notes whether the client proved to have its key. One that did not is as if it had
-/// presented none: it may well carry a bearer token. What a certificate is worth, its chain says elsewhere.
+/// Accepts every certificate, and records whether the client proved possession of its key. Without proof, the
+/// certificate is ignored, because the client may send a bearer token instead. Its chain is verified elsewhere.
 #[derive(Debug)]
 struct Possession {
     algorithms: WebPkiSupportedAlgorithms,
@@ -64,7 +64,7 @@ impl Possession {
     }
 }
 
-/// The handshake goes on in any case.
+/// The handshake continues in any case.
 fn noted(proof: &Result<HandshakeSignatureValid, Error>) -> Result<HandshakeSignatureValid, Error> {
     PROVED.set(proof.is_ok());
     Ok(HandshakeSignatureValid::assertion())

@@ -1,4 +1,5 @@
-//! `ageFrom`: the times of series that have none of their own, from a series beside them that says when they were pushed.
+//! `ageFrom`: sets the times of series without timestamps from another series that contains the time at which they were
+//! pushed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,13 +11,13 @@ use crate::promql::VectorSelector;
 /// The labels of a series, by their names.
 type LabelValues = Vec<String>;
 
-/// Takes the series that `age` picks for the times of those whose labels hold all of theirs, unless they are picked for
-/// their values too. A series without such a time is as old as can be.
+/// Uses the series that `age` selects as times of the series whose labels include theirs, unless they are also selected
+/// for their values. A series without such a time is treated as infinitely old.
 pub(super) fn apply(all: &mut Vec<Series>, found: &[u32], age: &VectorSelector, values: &[VectorSelector]) -> Vec<u32> {
     let picks =
         |selector: &VectorSelector, series: &Series| selector.matches(series.name(), |label| series.label(label));
     let series = |at: &u32| all.get(*at as usize);
-    // By the names of labels, of which there are few sets, the times by their values.
+    // Grouped by label names, of which there are few sets, then by label values.
     let mut times: Vec<(Vec<String>, HashMap<LabelValues, i64>)> = Vec::new();
     for of in found.iter().filter_map(series).filter(|series| picks(age, series)) {
         let mut labels: Vec<(String, String)> =
@@ -52,7 +53,7 @@ pub(super) fn apply(all: &mut Vec<Series>, found: &[u32], age: &VectorSelector, 
     (start..all.len() as u32).collect()
 }
 
-/// The most sets of label names that series of times may have. A Pushgateway has one for each way to group.
+/// The maximum number of sets of label names of time series. A Pushgateway has one for each kind of grouping key.
 const SETS: usize = 64;
 
 #[cfg(test)]
@@ -63,7 +64,7 @@ mod tests {
     use crate::config::model::Format;
 
     #[test]
-    fn times_are_those_of_the_group() {
+    fn uses_the_timestamps_of_the_group() {
         let page = "rows{job=\"a\",instance=\"1\",x=\"y\"} 3\nrows{job=\"a\",instance=\"2\"} 4\nrows{job=\"b\"} 5\nrows{job=\"c\"} 6\n\
                     rows{x=\"y\"} 7 9\npushed{job=\"a\",instance=\"1\"} 10.5\npushed{job=\"a\",instance=\"2\"} 20\n\
                     pushed{job=\"b\"} NaN\n";

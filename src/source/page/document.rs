@@ -1,4 +1,4 @@
-//! Pages that are read whole, and searched by JSONPaths.
+//! Pages that are held completely and searched with JSONPaths.
 
 use std::io::Read;
 
@@ -9,18 +9,18 @@ use crate::config::limits::Limits;
 use crate::config::model::{Format, ItemText};
 use crate::parse::json::{self, Path};
 
-/// The most bytes of a page of a source with this `maxBytes`.
+/// The maximum size of a page of a source with this `maxBytes`.
 pub(super) fn max_bytes(configured: Option<u64>, limits: &Limits) -> u64 {
     configured.unwrap_or(limits.page.json as u64).min(limits.page.max_json as u64)
 }
 
-/// The most values of a page.
+/// The maximum number of values of a page.
 pub(super) fn max_values(body: &PageBody<'_>, limits: &Limits) -> usize {
     let bytes = usize::try_from(max_bytes(body.max_bytes, limits)).unwrap_or(usize::MAX);
     bytes / limits.page.json_bytes_per_value.max(1)
 }
 
-/// All of a body whose syntax shows its end.
+/// The complete body of a format whose syntax shows its end.
 pub(super) fn bytes(body: &mut PageBody<'_>, limits: &Limits) -> Result<Vec<u8>, BodyError> {
     let most = max_bytes(body.max_bytes, limits);
     let mut bytes = Vec::new();
@@ -32,7 +32,7 @@ pub(super) fn bytes(body: &mut PageBody<'_>, limits: &Limits) -> Result<Vec<u8>,
     }
 }
 
-/// All of a body of lines, the last of which has to be whole.
+/// The complete body of a format of lines; its last line must be complete.
 pub(super) fn lines(body: &mut PageBody<'_>, limits: &Limits) -> Result<Vec<u8>, BodyError> {
     let bytes = bytes(body, limits)?;
     match body.delimited || bytes.ends_with(b"\n") {
@@ -41,7 +41,7 @@ pub(super) fn lines(body: &mut PageBody<'_>, limits: &Limits) -> Result<Vec<u8>,
     }
 }
 
-/// The page of a document, with what each want finds there.
+/// The page of a document, with the values that each want selects.
 pub(super) fn page(
     document: &Document,
     format: Format,
@@ -71,8 +71,8 @@ pub(super) fn page(
     Page::of_values(format, bytes.len(), found, at)
 }
 
-/// What a want found, or the error that the document reports in its stead: Jolokia answers 200 with `error` and `status`
-/// inside, for each of its requests, and a value that could not be read is not one that does not exist.
+/// The result of a want, or the error that the document reports instead. Jolokia answers 200 with `error` and `status`
+/// inside, for each of its requests, and a value that could not be read must not count as missing.
 fn or_error(parts: usize, find: impl Fn(&Document) -> Found, document: &Document) -> Found {
     let found = find(document);
     let count = |found: &Found| match found {
@@ -82,7 +82,8 @@ fn or_error(parts: usize, find: impl Fn(&Document) -> Found, document: &Document
     if let Document::Array(answers) = document
         && let Some(error) = answers.iter().find(|answer| is_error(answer))
     {
-        // Of several answers an error may be one that the value needs: then a good one in its place gives more values.
+        // If there are several answers, an error may take the place of a needed value; then a valid value in its place
+        // would add another one.
         let good = answers.iter().find(|answer| !is_error(answer));
         let mended: Vec<_> = answers
             .iter()
@@ -98,7 +99,7 @@ fn or_error(parts: usize, find: impl Fn(&Document) -> Found, document: &Document
     }
 }
 
-/// Whether nothing is found for some part of an expression.
+/// Whether a part of the expression has no value.
 fn lacks_a_part(found: &Found, parts: usize) -> bool {
     match found {
         Found::Items(items) => (0..parts).any(|part| items.iter().all(|item| item.of_part(part).next().is_none())),
@@ -106,7 +107,7 @@ fn lacks_a_part(found: &Found, parts: usize) -> bool {
     }
 }
 
-/// Whether an answer says that it is an error: by `error` or `errors`, as Jolokia, GraphQL and Prometheus have them.
+/// Whether an answer is an error: it has `error` or `errors`, as in Jolokia, GraphQL and Prometheus.
 fn is_error(answer: &Document) -> bool {
     ["error", "errors"].iter().any(|member| match answer.get(member) {
         None | Some(Document::Null | Document::Bool(false)) => false,
@@ -117,20 +118,20 @@ fn is_error(answer: &Document) -> bool {
     })
 }
 
-/// The status of an error, if it gives one.
+/// The status of an error, if present.
 fn status(answer: &Document) -> Option<u64> {
     answer.get("status").and_then(Document::as_u64)
 }
 
-/// The name of an object as a page gives it; nothing in the place of what is too long for one (RFC 1123: 253 bytes).
+/// The name of an object on the page; empty if it is too long for a name (RFC 1123: 253 bytes).
 pub(super) fn name(text: &str) -> String {
     if text.len() > 253 { String::new() } else { text.to_owned() }
 }
 
-/// An item of a page, with its key where the items are members of an object.
+/// An item of a page, with its key if items are members of an object.
 type KeyedItem<'p> = (Option<&'p str>, &'p Document);
 
-/// A text about an item: a text or a number. What is too long for one is empty.
+/// A text or number about an item; empty if it is too long.
 fn text((key, item): KeyedItem<'_>, from: &ItemText) -> Option<String> {
     match from {
         ItemText::Key => key.map(name),
@@ -142,7 +143,7 @@ fn text((key, item): KeyedItem<'_>, from: &ItemText) -> Option<String> {
     }
 }
 
-/// The namespace that an item is about. What is there and no text means one, too: not the one that asks.
+/// The namespace that an item describes. A value that is not text counts as another namespace than the requesting one.
 fn namespace(item: KeyedItem<'_>, from: &ItemText) -> Option<String> {
     text(item, from).or_else(|| match from {
         ItemText::Key => None,
@@ -153,7 +154,7 @@ fn namespace(item: KeyedItem<'_>, from: &ItemText) -> Option<String> {
     })
 }
 
-/// The labels of an item: booleans, too. Other values are no labels.
+/// The labels of an item. Booleans are converted to text; values of other types are ignored.
 fn labels(item: KeyedItem<'_>, from: &[(String, ItemText)]) -> Vec<(String, String)> {
     let value = |from: &ItemText| match from {
         ItemText::Path(path) => match path.query(item.1, 1).as_deref() {
@@ -183,7 +184,8 @@ fn list<'p>(page: &'p Document, items: Option<&Items>, max: usize) -> Result<Vec
     Ok(list)
 }
 
-/// Whether filters of a rule compare what is text in CSV with numbers, which would select nothing without a word.
+/// Whether filters of a rule compare numbers with values of a CSV page, which are text; such filters would silently
+/// select nothing.
 fn compare_numbers(parts: &[Path], items: Option<&Items>) -> bool {
     parts.iter().any(Path::compares_numbers) || items.is_some_and(|items| items.items.compares_numbers())
 }

@@ -1,10 +1,10 @@
-//! What one want found on a page.
+//! The result of one want on a page.
 
 use std::hash::{Hash, Hasher};
 
 use super::refusal::Refusal;
 
-/// What one [`Want`](super::Want) found on a page.
+/// The result of one [`Want`](super::Want) on a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// Positions among the page's series.
@@ -12,29 +12,29 @@ pub enum Found {
     /// Values of a JSON page.
     Items(Vec<PageItem>),
     Number(f64),
-    /// Nothing that could be trusted.
+    /// The values are unusable.
     Refused(Refusal),
 }
 
 /// One item of a page of JSON, YAML or CSV, one match of a regular expression, or the page itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PageItem {
-    /// As the item says.
+    /// The object's name in the item.
     pub namespace: Option<String>,
-    /// As the item says.
+    /// The namespace in the item.
     pub name: Option<String>,
-    /// Of a value of an external metric.
+    /// The labels of an external metric's value.
     pub labels: Vec<(String, String)>,
     pub values: Vec<PartValue>,
-    /// Parts of the expression, as bits, without a value because a container that exists is empty.
+    /// The parts of the expression, as bits, that have no value because an existing container is empty.
     pub empty: u32,
 }
 
-/// A value, and which part of the rule's expression it is for: the first, unless that has several JSONPaths.
+/// A value and its part of the rule's expression: the first part, unless the expression has several JSONPaths.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PartValue {
     pub part: u8,
-    /// A number, or the name of another type that was found.
+    /// A number, or the type of a value that is not a number.
     pub value: Result<f64, &'static str>,
 }
 
@@ -68,12 +68,12 @@ impl From<Result<f64, &'static str>> for PartValue {
 }
 
 impl PageItem {
-    /// What was found for a part of the rule's expression.
+    /// The values of a part of the rule's expression.
     pub fn of_part(&self, part: usize) -> impl Iterator<Item = Result<f64, &'static str>> {
         self.values.iter().filter(move |value| usize::from(value.part) == part).map(|value| value.value)
     }
 
-    /// Whether a container that exists holds nothing for this part.
+    /// Whether an existing container is empty for this part.
     pub fn is_empty(&self, part: usize) -> bool {
         self.empty >> part & 1 == 1
     }

@@ -1,4 +1,4 @@
-//! The series of a page that was read last, by which the next one is read faster.
+//! The series of an earlier page, with which later pages are parsed faster.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,11 +7,11 @@ use metriclet_exposition::KnownSeries;
 
 use super::Format;
 
-/// The series of one of a source's pages. Pods of one workload mostly serve the same.
+/// The series of one of a source's pages. Pods of one workload mostly serve the same series.
 #[derive(Debug)]
 pub struct KnownPage {
     known: Mutex<Known>,
-    /// The bytes of those of all sources, and the most of them.
+    /// The size of the known series of all sources in bytes, and its maximum.
     taken: Arc<AtomicUsize>,
     most: usize,
 }
@@ -19,21 +19,20 @@ pub struct KnownPage {
 #[derive(Debug, Default)]
 struct Known {
     series: Option<(Format, Arc<KnownSeries>)>,
-    /// How many pages had few of them since it was noted.
-    strangers: u32,
-    /// How many are to pass before another page is noted.
+    /// The number of pages with few known series since the page was recorded.
+    unfamiliar: u32,
+    /// The number of such pages after which another page is recorded.
     patience: u32,
 }
 
-/// After this many pages with few known series, another page is noted. The number doubles each time, because pods of
-/// several programs may alternate.
-const STRANGERS: u32 = 8;
+/// The first value of [`Known::patience`]. It doubles each time, because pods of several programs may alternate.
+const MIN_PATIENCE: u32 = 8;
 
-/// The largest such number.
-const MOST_STRANGERS: u32 = 4_096;
+/// The maximum of [`Known::patience`].
+const MAX_PATIENCE: u32 = 4_096;
 
 impl KnownPage {
-    /// Creates an empty one. `taken` counts the bytes of all known pages, at most `most`.
+    /// No known series. `taken` counts the bytes of all known pages, at most `most`.
     pub(crate) fn new(taken: Arc<AtomicUsize>, most: usize) -> Self {
         Self { known: Mutex::default(), taken, most }
     }
@@ -44,37 +43,37 @@ impl KnownPage {
         known.series.as_ref().filter(|(of, _)| *of == format).map(|(_, series)| series.clone())
     }
 
-    /// Whether the next page is to be noted.
-    pub(super) fn is_to_be_noted(&self) -> bool {
+    /// Whether to record the next page.
+    pub(super) fn should_record(&self) -> bool {
         let mut known = self.lock();
-        let is_due = known.strangers >= known.patience;
+        let is_due = known.unfamiliar >= known.patience;
         if is_due {
-            // One of the pages that are read at once.
-            known.strangers = 0;
-            known.patience = (2 * known.patience).clamp(STRANGERS, MOST_STRANGERS);
+            // Only one of the pages that are parsed concurrently.
+            known.unfamiliar = 0;
+            known.patience = (2 * known.patience).clamp(MIN_PATIENCE, MAX_PATIENCE);
         }
         is_due
     }
 
-    /// Notes a page.
-    pub(super) fn note(&self, format: Format, series: KnownSeries) {
+    /// Records a page.
+    pub(super) fn record(&self, format: Format, series: KnownSeries) {
         let mut known = self.lock();
-        self.give_back(known.series.take());
+        self.release(known.series.take());
         let more = |taken: usize| Some(taken + series.cost()).filter(|taken| *taken <= self.most);
         if self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok() {
             known.series = Some((format, Arc::new(series)));
         }
     }
 
-    fn give_back(&self, series: Option<(Format, Arc<KnownSeries>)>) {
+    fn release(&self, series: Option<(Format, Arc<KnownSeries>)>) {
         let cost = series.map_or(0, |(_, series)| series.cost());
         self.taken.fetch_sub(cost, Ordering::Relaxed);
     }
 
-    /// Tells how many of a page's samples were known.
-    pub(super) fn tell(&self, recognized: u64, samples: u64) {
+    /// Counts a page if few of its samples had known series.
+    pub(super) fn count(&self, recognized: u64, samples: u64) {
         if recognized < samples / 2 {
-            self.lock().strangers += 1;
+            self.lock().unfamiliar += 1;
         }
     }
 
@@ -86,7 +85,7 @@ impl KnownPage {
 impl Drop for KnownPage {
     fn drop(&mut self) {
         let series = self.lock().series.take();
-        self.give_back(series);
+        self.release(series);
     }
 }
 
@@ -108,39 +107,39 @@ mod tests {
 
     fn series() -> KnownSeries {
         let limits = ExpositionLimits { line: 100 };
-        let mut parser = Parser::new(metriclet_exposition::Format::Prometheus, limits).noting(10_000);
+        let mut parser = Parser::new(metriclet_exposition::Format::Prometheus, limits).recording_series(10_000);
         parser.feed(b"up 1\n", &mut Nothing).unwrap();
-        parser.noted().unwrap()
+        parser.recorded().unwrap()
     }
 
     #[test]
-    fn another_page_is_noted_after_many_strangers() {
+    fn records_another_page_after_many_unknown_series() {
         let known = KnownPage::new(Arc::default(), 10_000);
-        let noted = |pages: u32| {
+        let recorded = |pages: u32| {
             (0..pages).filter(|_| {
-                let is_noted = known.is_to_be_noted();
-                known.tell(1, 4);
-                is_noted
+                let is_recorded = known.should_record();
+                known.count(1, 4);
+                is_recorded
             })
         };
-        assert_eq!(noted(1).count(), 1);
-        assert_eq!(noted(1 + STRANGERS).count(), 1);
-        // Ever more rarely, but never never.
-        let (first, last) = (noted(100 * MOST_STRANGERS).count(), noted(100 * MOST_STRANGERS).count());
+        assert_eq!(recorded(1).count(), 1);
+        assert_eq!(recorded(1 + MIN_PATIENCE).count(), 1);
+        // Less and less often, but never stops.
+        let (first, last) = (recorded(100 * MAX_PATIENCE).count(), recorded(100 * MAX_PATIENCE).count());
         assert!(first > last && last == 100, "{first}, {last}");
-        known.lock().strangers = 0;
-        (0..100 * MOST_STRANGERS).for_each(|_| known.tell(2, 4));
-        assert!(!known.is_to_be_noted());
+        known.lock().unfamiliar = 0;
+        (0..100 * MAX_PATIENCE).for_each(|_| known.count(2, 4));
+        assert!(!known.should_record());
     }
 
     #[test]
-    fn all_together_have_a_bound() {
+    fn limits_all_pages_together() {
         let taken = Arc::new(AtomicUsize::new(0));
         let one = series().cost();
         let sources = [(); 3].map(|()| KnownPage::new(taken.clone(), 2 * one));
         for source in &sources {
-            source.note(Format::Prometheus, series());
-            source.note(Format::Prometheus, series());
+            source.record(Format::Prometheus, series());
+            source.record(Format::Prometheus, series());
         }
         let known = |source: &KnownPage| source.of(Format::Prometheus).is_some();
         assert_eq!((sources.each_ref().map(known), taken.load(Ordering::Relaxed)), ([true, true, false], 2 * one));

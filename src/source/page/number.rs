@@ -1,4 +1,4 @@
-//! Numbers as text: a page that is one, and values of other pages.
+//! Numbers as text: a page that is a number, and values of other pages.
 
 use std::io::Read;
 
@@ -8,24 +8,24 @@ use metriclet_exposition as exposition;
 
 use crate::parse::quantity;
 
-/// The longest text of a bare number, blanks included.
+/// The maximum length of a bare number, including blanks.
 const LONGEST_NUMBER: usize = 64;
 
-/// The first bytes of a body: all of a bare number, and more of anything longer.
+/// The first bytes of a body: a complete bare number, or the start of a longer body.
 pub(super) fn head(body: &mut PageBody<'_>) -> Result<Vec<u8>, BodyError> {
     let mut head = Vec::new();
     body.reader.take(LONGEST_NUMBER as u64 + 1).read_to_end(&mut head).map_err(BodyError::Io)?;
     Ok(head)
 }
 
-/// Reads the page of this head, which has to be one number.
+/// Parses the page of this head, which must be one number.
 pub(super) fn read(head: &[u8], is_delimited: bool, wants: &[Want], at: i64) -> Result<Page, BodyError> {
     if head.len() > LONGEST_NUMBER {
         return Err(BodyError::Number);
     }
     let text = str::from_utf8(head).map_err(|_| BodyError::Number)?.trim_ascii();
     let value = textual(text).ok_or(BodyError::Number)?;
-    // More digits may have been on their way.
+    // The number may be truncated.
     if !is_delimited && !head.ends_with(b"\n") {
         return Err(BodyError::CutOff);
     }
@@ -42,8 +42,8 @@ pub(super) fn read(head: &[u8], is_delimited: bool, wants: &[Want], at: i64) -> 
     Ok(Page::of_values(Format::Number, head.len(), found, at))
 }
 
-/// A number in text, such as a JSON string: a decimal number, a Kubernetes quantity, or `NaN` and the infinities, which JSON has
-/// no numbers for.
+/// Parses a number in text, such as a JSON string: a decimal number, a Kubernetes quantity, or `NaN` and the
+/// infinities, which are not numbers in JSON.
 pub(super) fn textual(text: &str) -> Option<f64> {
     quantity::parse(text).ok().or_else(|| exposition::value(text))
 }

@@ -1,33 +1,33 @@
-//! Why a page, though well-formed, has no answer for a want.
+//! Why a well-formed page has no usable value for a want.
 
 use std::fmt;
 
 use crate::config::model::Format;
 
-/// Why a page, though well-formed, has no answer for a [`Want`](super::Want).
+/// Why a well-formed page has no usable value for a [`Want`](super::Want).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// More series than are kept for one rule.
+    /// The rule selects more series than the limit.
     TooMany(usize),
-    /// More bytes of labels than are kept of one page.
+    /// The labels of the page exceed the limit in bytes.
     TooLarge(usize),
-    /// A line of more bytes than are read, of a metric that the rule may want.
+    /// A line longer than the limit, of a metric that the rule may use.
     LineTooLong(usize),
-    /// A series with more labels than are kept.
+    /// A series with more labels than the limit.
     TooManyLabels(usize),
-    /// One series stands on the page twice.
+    /// A series occurs twice on the page.
     Duplicate,
-    /// The page reports an error itself, with this status, in the place of what is selected.
+    /// The page itself reports an error, with this status, instead of the selected values.
     ErrorInside(Option<u64>),
-    /// The keys of objects are wanted, and something else is there.
+    /// The rule needs the keys of objects, and the page contains something else.
     NoKeys,
-    /// The page is not what the rule can read: what it wants, what the page is.
+    /// The page has another format than the rule needs: the needed format, the page's format.
     WrongFormat(&'static str, Format),
-    /// A bare number has no name to be served by.
+    /// A bare number has no metric name.
     Nameless,
-    /// A regular expression that looks at the page again for each match, and takes too long.
+    /// A regular expression that searches the page for each match takes too long.
     TooSlow,
-    /// A filter compares numbers, and the page is CSV, which has none.
+    /// A filter compares numbers, but the values of a CSV page are text.
     TextFields,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for Refusal {
             Self::ErrorInside(None) => f.write_str("the page itself reports an error"),
             Self::NoKeys => f.write_str("items: leads to something else than an object, whose keys are wanted"),
             Self::Duplicate => f.write_str("the page has one series twice"),
-            // The page alone says so: a source with `format: number` has no rules for series.
+            // Only the page shows this: a source with `format: number` has no rules for series.
             Self::WrongFormat("series", Format::Number) => f.write_str(
                 "expected series, found a bare number; if it always is one, set format: number on the source",
             ),
@@ -59,7 +59,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What a page is, in words.
+/// A description of the page.
 pub(crate) fn name(format: Format) -> &'static str {
     match format {
         Format::Prometheus => "Prometheus text",

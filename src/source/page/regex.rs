@@ -9,7 +9,7 @@ use crate::parse::regex::Pattern;
 
 pub(super) fn read(body: &mut PageBody<'_>, wants: &[Want], at: i64, limits: &Limits) -> Result<Page, BodyError> {
     let bytes = document::lines(body, limits)?;
-    // Numbers are ASCII in each of the encodings that such pages have.
+    // Numbers are ASCII in every encoding of such pages.
     let text = String::from_utf8_lossy(&bytes);
     let deadline = Instant::now() + limits.page.search;
     let found = |query: &Query| match query {
@@ -59,7 +59,7 @@ mod tests {
     use crate::parse::regex::{RegexLimits, TextExpr};
 
     #[test]
-    fn searches_for_so_many_matches_and_so_long() {
+    fn limits_matches_and_time() {
         const HOUR: Duration = Duration::from_secs(3_600);
         let limits = |kept_series, search| Limits {
             page: PageLimits { kept_series, search, ..PageLimits::default() },
@@ -75,7 +75,7 @@ mod tests {
             ("1 2", limits(2, HOUR), items(&[1.0, 2.0])),
             ("1 2 3", limits(2, HOUR), Found::Refused(Refusal::TooMany(2))),
             ("1 2", limits(2, Duration::ZERO), Found::Refused(Refusal::TooSlow)),
-            // A search that finds nothing is one look at the page.
+            // A search without a match scans the page once.
             ("", limits(2, Duration::ZERO), Found::Items(Vec::new())),
         ] {
             let expr = TextExpr::parse(r"/(\d)(?s:.*end)?/", &RegexLimits { bytes: 64, compiled: 65_536 }).unwrap();

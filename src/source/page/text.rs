@@ -1,4 +1,4 @@
-//! Pages of text: the series that rules want are kept, the rest streams by.
+//! Pages of text: the series that rules use are kept, all others are skipped.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
@@ -13,7 +13,7 @@ use crate::config::limits::Limits;
 use crate::config::model::Format;
 use metriclet_exposition::{ExpositionLimits, Labels, Parser, Sample, Sink};
 
-/// Reads a page to its end, `head` first, which was taken off the body already.
+/// Reads a page to its end. `head` was already read from the body.
 pub(super) fn read(
     body: &mut PageBody<'_>,
     head: &[u8],
@@ -28,9 +28,9 @@ pub(super) fn read(
     };
     let mut parser = Parser::new(syntax, ExpositionLimits { line: limits.page.line });
     if let Some(known) = body.known {
-        parser = match known.is_to_be_noted() {
-            true => parser.noting(limits.page.known),
-            false => parser.knowing(known.of(format)),
+        parser = match known.should_record() {
+            true => parser.recording_series(limits.page.known),
+            false => parser.with_known_series(known.of(format)),
         };
     }
     let mut keep = SeriesCollector::new(wants, limits);
@@ -56,10 +56,10 @@ pub(super) fn read(
     }
     let summary = parser.finish().map_err(BodyError::Text)?;
     if let Some(known) = body.known {
-        match parser.noted() {
-            Some(series) => known.note(format, series),
-            // Also if none is known yet: the first page may not have been usable.
-            None => known.tell(parser.recognized(), summary.samples),
+        match parser.recorded() {
+            Some(series) => known.record(format, series),
+            // Records the page even if no series are known yet, because the first page may have been invalid.
+            None => known.count(parser.recognized(), summary.samples),
         }
     }
     let process = keep.process();
@@ -79,25 +79,25 @@ pub(super) fn read(
     })
 }
 
-/// The bytes of what may be meant by selectors without series that are kept of one page. 64 KiB, two hundred selectors.
+/// The size limit of the suggestions of a page for selectors without series. 64 KiB, two hundred selectors.
 const HINTS: usize = 64 * 1024;
 
-/// What most client libraries say of the process that serves the page.
+/// The metric with the start time of the process, which most client libraries export.
 const PROCESS_START: &str = "process_start_time_seconds";
 
-/// Keeps the series that rules want, each want within its own bounds.
+/// Keeps the series that rules use, within the limits of each want.
 struct SeriesCollector<'a> {
     wants: Vec<WantState<'a>>,
     series: Vec<Series>,
-    /// Each is a hash already, by a key of this page.
+    /// The keys are already hashes, with a random key per page.
     seen: HashSet<u64, BuildHasherDefault<AsItIs>>,
     key: RandomState,
     bytes: usize,
-    /// When processes have started that the page is about.
+    /// The start times of the page's processes.
     starts: Vec<f64>,
-    /// The names of its metrics, while some selector has not found its own.
+    /// The names of the page's metrics, while some selector has not matched.
     names: NearNames<'a>,
-    /// Whether the page has not had the metric of some selector so far.
+    /// Whether the metric of some selector has not occurred yet.
     is_absent: bool,
     limits: &'a Limits,
 }
@@ -119,7 +119,7 @@ impl<'a> SeriesCollector<'a> {
         }
     }
 
-    /// When the one process started that the page is about, in bits.
+    /// The start time of the page's only process, in bits.
     fn process(&self) -> Option<u64> {
         match self.starts.as_slice() {
             [start] => Some(start.to_bits()),
@@ -127,7 +127,7 @@ impl<'a> SeriesCollector<'a> {
         }
     }
 
-    /// Notes the name of a metric, for those that want one of another name.
+    /// Records the name of a metric, for selectors that match nothing.
     #[inline(never)]
     fn note(&mut self, name: &str) {
         if !self.names.note(name) {
@@ -140,7 +140,7 @@ impl<'a> SeriesCollector<'a> {
         self.names.compare(self.wants.iter().flat_map(WantState::absent));
     }
 
-    /// What may be meant by selectors that match nothing, for each want that has any.
+    /// The suggestions for selectors that match nothing, for each want that has some.
     fn unmatched(&mut self) -> Vec<(u64, Vec<Unmatched>)> {
         self.compare();
         let mut left = HINTS;
@@ -209,10 +209,10 @@ impl Sink for SeriesCollector<'_> {
         }
     }
 
-    // Few are wanted of most pages: the loop over the lines is faster without it inside.
+    // Of most pages few series are wanted: the loop over the lines is faster without this code inside.
     #[inline(never)]
     fn sample(&mut self, sample: &Sample<'_>) {
-        // Two tell that the page is about several processes.
+        // Two start times show that the page describes several processes.
         if sample.name == PROCESS_START && self.starts.len() < 2 {
             self.starts.push(sample.value);
         }
@@ -258,14 +258,14 @@ impl Sink for SeriesCollector<'_> {
     }
 }
 
-/// Name and labels in any order, as one number, and how many labels there are: two series that agree in 64 bits are taken
-/// for one, and the rule errs rather than sums twice.
+/// Name and labels in any order as one number, and the number of labels. Two series with the same 64 bits are treated
+/// as one, so that the rule fails rather than adding a series twice.
 fn identity(sample: &Sample<'_>, key: &RandomState) -> (u64, usize) {
     let (mut labels, mut count) = (0u64, 0);
     for (name, value) in sample.labels.iter() {
         let mut hasher = key.build_hasher();
         hasher.write(name.as_bytes());
-        // No byte of UTF-8: it ends the name.
+        // Not a byte of UTF-8; it ends the name.
         hasher.write_u8(0xff);
         hasher.write(value.as_bytes());
         labels = labels.wrapping_add(hasher.finish());
@@ -277,7 +277,7 @@ fn identity(sample: &Sample<'_>, key: &RandomState) -> (u64, usize) {
     (hasher.finish(), count)
 }
 
-/// Takes a number that is a hash for its own.
+/// A hasher for keys that are already hashes.
 #[derive(Default)]
 struct AsItIs(u64);
 
@@ -301,7 +301,7 @@ mod tests {
     use super::*;
     use crate::promql::{self, Expr};
 
-    /// What a rule of this value finds on a page, as values, and whether it may mean another name.
+    /// The values of a rule on a page, and whether it has suggestions for other names.
     fn find(page: &str, value: &str) -> (Result<Vec<f64>, Refusal>, bool) {
         let mut limits = Limits::default();
         limits.page.line = 60;
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_refuses_the_rules_that_may_want_it() {
+    fn a_long_line_fails_the_rules_that_may_use_it() {
         let long = "x".repeat(60);
         let page = [
             "a{b=\"1\"} 1\n",
@@ -338,14 +338,14 @@ mod tests {
             (r#"a{b=~"2.*"}"#, None),
             (r#"a{b=~"1|3"}"#, Some(vec![1.0])),
             (r#"a{b=""}"#, Some(vec![])),
-            // What is not within the limit may be there or not.
+            // Labels beyond the limit may be present or not.
             (r#"a{d="4"}"#, None),
             (r#"a{d=""}"#, None),
             (r#"sum(a{b="1"}) + sum(a{b="2"})"#, None),
             (r#"h_bucket{le="1.0"}"#, None),
             (r#"h_bucket{le="2.0"}"#, Some(vec![2.0])),
             (r#"{"q.r",b="1"}"#, None),
-            // Its metric is there, so no other name is meant.
+            // The metric exists, so no other name is suggested.
             (r#"{"q.r",b="2"}"#, Some(vec![])),
         ] {
             let expected = expected.ok_or(Refusal::LineTooLong(60));

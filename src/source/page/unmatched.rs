@@ -1,4 +1,4 @@
-//! What a page has instead, for selectors that match nothing on it.
+//! Suggestions for selectors that match nothing on a page.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,52 +10,54 @@ use crate::promql::VectorSelector;
 /// A selector of a rule that matches nothing on a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unmatched {
-    /// As PromQL writes it.
+    /// The selector in PromQL.
     pub selector: String,
     pub hint: Hint,
 }
 
-/// What may be meant by a selector that matches nothing.
+/// The suggestion for a selector that matches nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hint {
-    /// One of these names of metrics on the page, the nearest first.
+    /// Names of metrics on the page, the most similar first.
     Names(Vec<String>),
-    /// The metric is on the page, and has no series with this matcher's label.
+    /// The metric exists on the page, but no series has this matcher's label.
     Label { name: String, matcher: String },
-    /// The metric is on the page, and has no series with all of the labels.
+    /// The metric exists on the page, but no series has all of the labels.
     Labels { name: String },
 }
 
-/// The most names that one hint holds.
+/// The maximum number of names in a suggestion.
 const NEAREST: usize = 3;
 
-/// The longest name that can be part of a message.
+/// The maximum length of a name in a message.
 const SHOWN: usize = 128;
 
-/// The bytes of all names of one hint, so that a message has room for its rule. One name always fits.
+/// The maximum size of all names of a suggestion, so that a message has room for its rule. One name always fits.
 const SHOWN_TOGETHER: usize = 192;
 
-/// The bytes of names that are noted before they are compared. 64 KiB, two thousand names, are those of most pages.
+/// The maximum size of names that are recorded before they are compared. 64 KiB, two thousand names, more than most
+/// pages have.
 const NOTED: usize = 64 * 1024;
 
-/// Names of one page that are compared with those of selectors. 50,000, some milliseconds: a page has a few hundred, and most
+/// The maximum number of names of a page that are compared with those of selectors. 50,000, some milliseconds: a page
+/// has a few hundred, and most selectors match.
 /// selectors find theirs.
 const COMPARISONS: usize = 50_000;
 
-/// The names of the metrics on a page, of which those nearest to some others are kept.
+/// The names of a page's metrics; only the most similar ones are kept.
 pub(super) struct NearNames<'a> {
-    /// Not compared so far, one behind the other.
+    /// The names that are not compared yet, concatenated.
     noted: Vec<u8>,
-    /// Where the last one of them begins. Samples of one metric follow each other.
+    /// The start of the last of these names. Samples of one metric follow each other.
     last: usize,
-    /// How many more are compared.
+    /// The number of further comparisons.
     comparisons: usize,
-    /// By the name that is wanted: how far each is from it, the nearest first.
+    /// For each missing name, the similar names with their distances, the nearest first.
     nearest: BTreeMap<&'a str, Vec<(usize, String)>>,
 }
 
 impl Unmatched {
-    /// Bytes of memory it holds, roughly.
+    /// The approximate size in memory in bytes.
     pub(crate) fn cost(&self) -> usize {
         let hint = match &self.hint {
             Hint::Names(names) => names.iter().map(|name| size_of::<String>() + name.len()).sum(),
@@ -71,7 +73,7 @@ impl<'a> NearNames<'a> {
         Self { noted: Vec::new(), last: 0, comparisons: COMPARISONS, nearest: BTreeMap::new() }
     }
 
-    /// Notes the name of a sample; `false` if there is no room before what is noted is compared.
+    /// Records the name of a sample; `false` if the recorded names must be compared first.
     pub(super) fn note(&mut self, name: &str) -> bool {
         if self.noted.get(self.last..) == Some(name.as_bytes()) || name.len() > SHOWN {
             return true;
@@ -85,7 +87,7 @@ impl<'a> NearNames<'a> {
         true
     }
 
-    /// Compares the noted names with these, which are not on the page so far, and forgets them. Each has an equal share of
+    /// Compares the recorded names with these missing ones, and forgets them. Each missing name gets an equal share of
     /// the comparisons.
     pub(super) fn compare(&mut self, absent: impl Iterator<Item = &'a str>) {
         let mut absent: Vec<Name<'a>> = absent.map(Name::new).collect();
@@ -111,7 +113,7 @@ impl<'a> NearNames<'a> {
         self.last = 0;
     }
 
-    /// The names that may be meant by this one.
+    /// The names that are similar to this one.
     pub(super) fn hint(&self, meant: &str) -> Option<Hint> {
         let mut left = SHOWN_TOGETHER;
         let fitting = self.nearest.get(meant)?.iter().map_while(|(_, name)| {
@@ -154,7 +156,7 @@ mod tests {
     use crate::config::model::Format;
     use crate::promql::{self, Expr};
 
-    /// The hints of a page for rules of these values.
+    /// The suggestions of a page for rules with these values.
     fn hints(page: &str, values: &[&str]) -> Vec<Vec<String>> {
         let limits = promql::Limits { bytes: 1_000, depth: 8, nodes: 32, regex: 4_096 };
         let wants = values.iter().zip(0..).map(|(value, id)| {
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_nearest() {
+    fn suggests_the_most_similar_name() {
         let lines = [
             "requests_in_flight 1\n",
             "requests_total 1\n",
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_label_that_no_series_has() {
+    fn names_a_label_that_is_missing_everywhere() {
         let page = "jobs{queue=\"a\",host=\"x\"} 1\njobs{queue=\"b\",host=\"y\"} 1\njobz 1\n";
         for (value, expected) in [
             ("jobs{queue=\"c\"}", vec!["jobs{queue=\"c\"}: jobs is on the page, but not with queue=\"c\""]),
@@ -214,7 +216,7 @@ mod tests {
                 "jobs{queue=\"a\",host=\"y\"}",
                 vec!["jobs{queue=\"a\",host=\"y\"}: jobs is on the page, but not with all of these labels"],
             ),
-            // The second of them has a series after all.
+            // The second selector has a series in the end.
             (
                 "jobs{queue=\"c\"} + jobs{host=\"y\"}",
                 vec!["jobs{queue=\"c\"}: jobs is on the page, but not with queue=\"c\""],
@@ -225,7 +227,7 @@ mod tests {
         }
     }
 
-    /// Names late on a page count, and each of many rules has its share of what is compared.
+    /// Names at the end of a page count, and the comparisons are shared equally among many rules.
     #[test]
     fn reads_large_pages() {
         let many: String = (0..20_000).map(|at| format!("name_{at}_of_a_large_page 1\n")).collect();

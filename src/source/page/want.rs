@@ -1,42 +1,42 @@
-//! What rules need from the pages of their source.
+//! The series and values that rules need from the pages of their source.
 
 use crate::config::model::{Identity, ItemText, LabelledItems, Rule, Value};
 use crate::parse::json::Path;
 use crate::parse::regex::Pattern;
 use crate::promql::{Expr, VectorSelector, Window};
 
-/// What one rule wants of every page of its source.
+/// The series or values that one rule needs from every page of its source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Want {
-    /// Finds the rule's part of a [`Page`](super::Page) again.
+    /// Identifies the want on a [`Page`](super::Page).
     pub id: u64,
-    /// What to look for.
+    /// The content to select.
     pub query: Query,
 }
 
-/// What to look for on a page.
+/// The content to select from a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
     Series {
-        /// Series that any of these picks.
+        /// Series that match any of these selectors.
         selectors: Vec<VectorSelector>,
         /// Whether the page may be a bare number instead.
         or_number: bool,
-        /// What says when the others were pushed, in seconds since 1970.
+        /// The series with the time at which others were pushed, in Unix seconds.
         age: Option<VectorSelector>,
     },
-    /// Values that JSONPaths lead to.
+    /// Values that JSONPaths select.
     Json {
-        /// From the page, or from each item, to the values of each part of the rule's expression.
+        /// The paths from the page, or from each item, to the values of each part of the rule's expression.
         parts: Vec<Path>,
-        /// Where the page lists objects.
+        /// The location of the list of objects.
         items: Option<Box<Items>>,
     },
-    /// Values that a regular expression finds.
+    /// Values that a regular expression extracts.
     Text(Pattern),
-    /// The page is the number.
+    /// The page is one number.
     Number,
-    /// The series or member of this name, or the number itself if its URL names the metric.
+    /// The series or member with this name, or the number itself if its URL contains the metric's name.
     Named {
         /// The metric's name.
         name: String,
@@ -45,31 +45,31 @@ pub enum Query {
     },
 }
 
-/// How a page of JSON, YAML or CSV lists objects, or values with labels.
+/// The location of a list of objects, or of values with labels, on a page of JSON, YAML or CSV.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Items {
-    /// From the page to its items.
+    /// The path from the page to its items.
     pub items: Path,
-    /// From an item to its object's name, where it is about one.
+    /// The path from an item to the name of the described object, if there is one.
     pub name_from: Option<ItemText>,
-    /// From an item to its namespace.
+    /// The path from an item to its namespace.
     pub namespace_from: Option<ItemText>,
-    /// The name of each label, and from an item to its value.
+    /// The name of each label, and the path from an item to its value.
     pub labels_from: Vec<(String, ItemText)>,
 }
 
 impl Query {
-    /// What a rule wants. `number`: whether a bare number on its pages can only be this metric.
+    /// The want of a rule. `number`: whether a bare number on its pages can only be this metric.
     pub fn of(rule: &Rule, number: bool) -> Self {
         match &rule.value {
             Value::Series(expr) => Self::Series {
                 selectors: expr.selectors().map(VectorSelector::loosened).collect(),
-                // The value where none is written, for the one object that the page is about.
+                // Without `value`, for the only object that the page describes.
                 or_number: *expr == Expr::Selector(VectorSelector::named(&rule.name))
                     && !matches!(rule.identity, Identity::Labels { .. }),
                 age: rule.age_from.clone(),
             },
-            // Read from no page: the source evaluates it.
+            // A source that evaluates the expression itself has no page.
             Value::QueryTemplate(_) => Self::Series { selectors: Vec::new(), or_number: false, age: None },
             Value::Json(expr) => Self::Json {
                 parts: expr.parts().iter().map(|part| part.path.clone()).collect(),
@@ -81,7 +81,7 @@ impl Query {
         }
     }
 
-    /// Without matchers on labels that are not as the page has them: what it finds is picked later.
+    /// Without matchers on labels that differ from those on the page: series are selected later.
     #[must_use]
     pub fn without_matchers(mut self, on: impl Fn(&str) -> bool) -> Self {
         if let Self::Series { selectors, .. } = &mut self {
@@ -92,7 +92,7 @@ impl Query {
         self
     }
 
-    /// What its selectors look back, those that do.
+    /// The windows of its selectors that have one.
     pub fn windows(&self) -> impl Iterator<Item = Window> {
         let selectors = match self {
             Self::Series { selectors, .. } => selectors.as_slice(),
@@ -103,7 +103,7 @@ impl Query {
 }
 
 impl Items {
-    /// Whether the items are the members of objects, as something is in their keys.
+    /// Whether items are the members of objects, because their keys are needed.
     pub(super) fn has_keys(&self) -> bool {
         let texts =
             self.name_from.iter().chain(&self.namespace_from).chain(self.labels_from.iter().map(|(_, from)| from));

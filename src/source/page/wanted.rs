@@ -1,4 +1,4 @@
-//! What a rule wants of a page of text, while the page is read.
+//! The state of a want while a page of text is read.
 
 use super::unmatched::{Hint, NearNames, Unmatched};
 use super::{Query, Refusal, Want};
@@ -17,12 +17,12 @@ pub(super) struct WantState<'a> {
 struct SelectorState<'a> {
     name: Option<&'a str>,
     matchers: &'a [Matcher],
-    /// As the expression has it; `None` for a name without an expression.
+    /// The selector in the expression; `None` for a name without an expression.
     selector: Option<&'a VectorSelector>,
-    /// Whether its metric is on the page.
+    /// Whether the metric occurs on the page.
     is_present: bool,
     is_matched: bool,
-    /// For each matcher, whether some series of its metric has matched it.
+    /// For each matcher, whether a series of the metric has matched it.
     met: Vec<bool>,
 }
 
@@ -36,13 +36,13 @@ impl<'a> WantState<'a> {
         Self { id: want.id, query: &want.query, selectors, found: Ok(Vec::new()) }
     }
 
-    /// The names of metrics that are wanted, and not on the page so far.
+    /// The names of metrics that have not occurred on the page yet.
     pub(super) fn absent(&self) -> impl Iterator<Item = &'a str> {
         let selectors = self.selectors.iter().filter(|selector| self.found.is_ok() && !selector.is_present);
         selectors.filter_map(|selector| selector.name)
     }
 
-    /// What may be meant by selectors that match nothing.
+    /// The suggestions for selectors that match nothing.
     pub(super) fn unmatched(&self, names: &NearNames<'_>) -> impl Iterator<Item = Unmatched> {
         let selectors = self.selectors.iter().filter(|selector| self.found.is_ok() && !selector.is_matched);
         selectors.filter_map(|selector| selector.unmatched(names))
@@ -53,12 +53,12 @@ impl<'a> WantState<'a> {
         self.found.is_ok() && self.selectors.iter().any(|selector| selector.name.is_none_or(|wanted| wanted == name))
     }
 
-    /// Whether it may want a series of which these labels are known; there may be others.
+    /// Whether a series with these known labels, and possibly others, may match.
     pub(super) fn may_want_one(&self, name: &str, labels: Labels<'_>) -> bool {
         self.found.is_ok() && self.selectors.iter().any(|selector| selector.may_match(name, labels))
     }
 
-    /// A series of this metric is on the page, which is not wanted.
+    /// Records an unwanted series of this metric.
     pub(super) fn is_on_the_page(&mut self, name: &str) {
         for selector in self.selectors.iter_mut().filter(|selector| selector.name == Some(name)) {
             selector.is_present = true;
@@ -71,7 +71,7 @@ impl<'a> WantState<'a> {
         }
         let mut is_wanted = false;
         for selector in &mut self.selectors {
-            // The others have to learn of their first series.
+            // The other selectors must see the first series of the metric.
             if !(is_wanted && selector.is_matched) {
                 is_wanted |= selector.matches(sample);
             }
@@ -97,7 +97,7 @@ impl<'a> SelectorState<'a> {
         Self { name: Some(name), matchers: &[], selector: None, is_present: false, is_matched: false, met: Vec::new() }
     }
 
-    /// Whether a series may match, of which these labels are known.
+    /// Whether a series with these known labels may match.
     fn may_match(&self, name: &str, labels: Labels<'_>) -> bool {
         self.name.is_none_or(|wanted| wanted == name)
             && self.selector.is_none_or(|selector| selector.may_match(name, |label| labels.get(label)))
@@ -122,7 +122,7 @@ impl<'a> SelectorState<'a> {
         self.is_matched
     }
 
-    /// What may be meant by it, if it has a name and matches nothing.
+    /// The suggestion for the selector, if it has a name and matches nothing.
     fn unmatched(&self, names: &NearNames<'_>) -> Option<Unmatched> {
         let name = self.name?;
         let hint = if self.is_present {

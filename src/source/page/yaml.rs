@@ -7,7 +7,7 @@ use crate::parse::yaml::{YamlLimits, page};
 
 pub(super) fn read(body: &mut PageBody<'_>, wants: &[Want], at: i64, limits: &Limits) -> Result<Page, BodyError> {
     let bytes = document::lines(body, limits)?;
-    // Keys count too, and their places in the file are known for a while.
+    // Keys count too, and positions are kept for a while.
     let nodes = document::max_values(body, limits) / 4;
     let shape = YamlLimits { bytes: bytes.len(), depth: limits.expression.depth, nodes };
     let document = page::parse_page(&bytes, &shape).map_err(BodyError::Yaml)?;

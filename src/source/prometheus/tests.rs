@@ -1,4 +1,4 @@
-//! Answers of servers: vectors, scalars, and what is refused.
+//! Responses of servers: vectors, scalars, and rejected ones.
 
 use super::*;
 use crate::config::limits::{PageLimits, PrometheusLimits};
@@ -70,7 +70,7 @@ fn reads_a_scalar_for_one_object() {
 }
 
 #[test]
-fn refuses_everything_else() {
+fn rejects_other_responses() {
     let not = "answered something that is not a response of Prometheus' API";
     let success = |rest: &str| format!(r#"{{"status":"success",{rest}}}"#);
     for (body, expected) in [
@@ -129,7 +129,7 @@ fn refuses_everything_else() {
 }
 
 #[test]
-fn says_why_there_is_no_answer() {
+fn describes_failures() {
     for (body, expected) in [
         (
             r#"{"status":"error","errorType":"bad_data","error":"1:2: parse error"}"#,

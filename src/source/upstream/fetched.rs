@@ -1,4 +1,4 @@
-//! What a fetch tells: counters, the state of its URL, and the log.
+//! Records the outcome of a fetch: counters, the state of its URL, and the log.
 
 use std::time::Instant;
 

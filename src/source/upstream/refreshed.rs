@@ -1,4 +1,4 @@
-//! A source that is fetched in the background: requests are answered from what that brought.
+//! A source that is fetched in the background: requests are answered from the last page.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::source::error::SourceError;
 use crate::source::refresh::{Demand, Refreshed};
 
 impl Upstream {
-    /// What `peek` finds of a demand, which is refreshed from now on; if that is nothing, what is there after the next
+    /// The result of `peek` for a demand, which is refreshed from now on; if there is none, the result after the next
     /// fetch.
     pub(super) fn refreshed<T>(
         self: &Arc<Self>,

@@ -64,7 +64,7 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "The watch of pods follows every change without a list; it answers no longer than its bound while kube-apiserver is stopped, and goes on after restarts and a compaction; without the verb, pods are listed",
+        name: "The watch of pods follows every change without a list; it serves pods for a limited time while kube-apiserver is stopped, and resumes after restarts and a compaction; without the verb, pods are listed",
         run: pod_watch::follows_pods,
         needs_controllers: false,
         apart: true,

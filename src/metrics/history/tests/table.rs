@@ -1,4 +1,4 @@
-//! Rows hold what each series by itself would.
+//! Samples in rows equal those of separately stored series.
 
 use super::*;
 use crate::config::limits::Limits;
@@ -7,7 +7,7 @@ use crate::metrics::coverage::PodCount;
 use crate::promql::VectorSelector;
 use crate::source::page::{Found, Page, PageBody, Query, Series as PageSeries, Want};
 
-/// A page of one process at this time, with these series; values tell both.
+/// A page of one process at this time, with these series; values differ by time and series.
 fn page(history: &SampleStore, at: i64, names: &[&str], of_several: bool) {
     let value = |name: &str| (at + i64::from(name.as_bytes()[0])) as f64;
     let samples = names.iter().map(|name| (labels(name), Sample { at, value: value(name) }));
@@ -22,7 +22,7 @@ fn read(text: &str) -> Page {
     Page::read(&mut body, Some(Format::Prometheus), &[Want { id: 0, query }], 0, &Limits::default()).unwrap()
 }
 
-/// The same page as its text, and as labels.
+/// The same page as text and as labels.
 fn both(written: &SampleStore, by_labels: &SampleStore, object: &str, at: i64, page: &str) {
     let page = read(page);
     let Some(Found::Series(positions)) = page.found(0) else { panic!("no series") };
@@ -37,7 +37,7 @@ fn both(written: &SampleStore, by_labels: &SampleStore, object: &str, at: i64, p
     by_labels.observe(object, "1", at, samples, &[], RoundOutcome { pods: Some(PodCount::default()), error: None });
 }
 
-/// The name of a series, when it was last on a page, and its samples.
+/// The name of a series, its last occurrence on a page, and its samples.
 type Seen = (String, i64, Vec<(i64, f64)>);
 
 /// The series by their names.
@@ -62,18 +62,18 @@ fn is_in_rows(history: &SampleStore) -> bool {
     matches!(history.lookup("web", "1"), Lookup::Snapshot(snapshot) if matches!(snapshot.table, Table::Dense(_)))
 }
 
-/// Series that come, go and come back; the last of each row is whether they still are in rows.
+/// Series that appear, disappear and reappear; the last column is whether they are still stored in rows.
 #[test]
-fn rows_hold_the_same() {
+fn stores_the_same_in_rows_and_in_series() {
     for (pages, in_rows) in [
         (&[&["a", "b"][..], &["a", "b"], &["a", "b"]][..], true),
         (&[&["a", "b"], &["b", "a"], &["a", "b", "c"]], true),
         (&[&["b"], &["a", "b", "c"], &["c", "a", "b"], &["a", "c"], &["b"]], true),
-        // A page without any is a page.
+        // An empty page is a page too.
         (&[&[], &["a", "b"], &["a", "b"]], true),
         (&[&["a"], &[], &["a"], &["a"]], true),
         (&[&["a"], &["b"], &["c"], &["d"]], false),
-        // Long after they left.
+        // Long after they disappeared.
         (&[&["a", "b"][..]; 40], true),
         (&[&["a", "b", "c"], &["a", "b"], &["a", "b"], &["a", "b"], &["a", "b"], &["a", "b"], &["a", "b"]], true),
     ] {
@@ -94,7 +94,7 @@ fn rows_hold_the_same() {
 }
 
 #[test]
-fn a_nan_is_a_value() {
+fn stores_nan_as_a_value() {
     let history = history(10, &Arc::new(SampleBudget::new(100_000)));
     for (at, value) in [(0, 0x7ff8_0000_0abe_0000), (1_000, f64::NAN.to_bits()), (2_000, f64::INFINITY.to_bits())] {
         observe(&history, "1", at, "a", f64::from_bits(value));
@@ -103,9 +103,9 @@ fn a_nan_is_a_value() {
     assert!(is_in_rows(&history));
 }
 
-/// Pods of one workload share the labels of their series; those with others do not.
+/// Pods of one workload share the labels of their series; other pods do not.
 #[test]
-fn layouts_are_shared() {
+fn shares_layouts() {
     let history = history(100, &Arc::new(SampleBudget::new(100_000)));
     let page = |object: &str, names: &[&str]| {
         let samples = names.iter().map(|name| (labels(name), Sample { at: 0, value: 1.0 }));
@@ -120,9 +120,9 @@ fn layouts_are_shared() {
     assert_eq!((layouts(&history), history.lock().shared.sets.len()), (0, 0));
 }
 
-/// A reader that has begun reads what was there then.
+/// A reader sees the samples from when it began.
 #[test]
-fn readers_see_all_of_a_page_or_nothing() {
+fn readers_see_complete_pages() {
     let history = history(10, &Arc::new(SampleBudget::new(100_000)));
     page(&history, 0, &["a", "b"], false);
     let before = history.lookup("web", "1");
@@ -132,16 +132,16 @@ fn readers_see_all_of_a_page_or_nothing() {
     assert_eq!((samples(&before), samples(&after)), (vec![1, 1], vec![2, 2]));
 }
 
-/// Pages of two pods, whose series are found by how they are written.
+/// Pages of two pods, whose series are found by their text.
 #[test]
-fn series_are_those_of_their_labels() {
+fn identifies_series_by_their_labels() {
     let pages = [
         "a{x=\"1\"} 1\na{x=\"2\"} 2\n",
         "a{x=\"1\"} 3\na{x=\"2\"} 4\n",
-        // Others come before and after, in another order, and written otherwise.
+        // Other series come before and after, in another order and with other spelling.
         "a{x=\"0\"} 0\na{x=\"1\"} 5\na{x=\"2\"} 6\na{x=\"3\"} 7\n",
         "a{x=\"3\"} 1\na{x=\"1\"} 5\na{ x=\"2\",y=\"\" } 6\na{x=\"0\"} 7\n",
-        // Some go.
+        // Some disappear.
         "a{x=\"3\"} 1\na{x=\"1\"} 5\n",
         "",
         "a 1\n",
@@ -172,9 +172,9 @@ fn series_are_those_of_their_labels() {
     }
 }
 
-/// Whatever finds no room, what did is given back at the end.
+/// The budget is released in the end, even if some samples did not fit.
 #[test]
-fn a_small_budget_is_given_back() {
+fn releases_a_small_budget() {
     let page = |seed: u64| {
         let series = (0..seed % 9).map(|number| format!("a{{x=\"{}\"}} {seed}\n", number + seed / 9 % 3));
         series.collect::<String>()
@@ -196,9 +196,9 @@ fn a_small_budget_is_given_back() {
     }
 }
 
-/// Quoted names may hold anything, so no other page is written the same.
+/// Quoted names may contain any text, so no other page may have the same text.
 #[test]
-fn no_other_page_is_written_the_same() {
+fn distinguishes_pages_with_quoted_names() {
     let store = |pages: &[&str]| {
         let stores = [(); 2].map(|()| history(100, &Arc::new(SampleBudget::new(100_000))));
         for (number, page) in pages.iter().enumerate() {

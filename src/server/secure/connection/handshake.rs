@@ -38,7 +38,7 @@ impl<S: Socket> Connection<S> {
             if !self.tls.is_handshaking() {
                 break;
             }
-            // The next read would only tell that nothing has arrived yet.
+            // The next read would only report that nothing has arrived yet.
             if drained {
                 return Handshake::Park(Interest::Read);
             }
@@ -76,7 +76,7 @@ impl<S: Socket> Connection<S> {
     }
 }
 
-/// Remembers the first byte that is read.
+/// Records the first byte that is read.
 struct Sniffed<'a, S> {
     socket: &'a mut S,
     first: &'a mut Option<u8>,

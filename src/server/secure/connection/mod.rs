@@ -294,7 +294,7 @@ impl<S: Socket> Connection<S> {
         Stop::End(Ended::Broken)
     }
 
-    /// Sends what is to be sent.
+    /// Sends buffered bytes.
     fn send(&mut self) -> Result<(), Stop> {
         loop {
             let unsent = self.h1.unsent();

@@ -39,13 +39,13 @@ fn setup() -> Setup {
     setup_for(&TLS13)
 }
 
-/// What a client receives that sends these records and then closes, and how it ended.
+/// The output for a client that sends these records and then closes, and how the connection ended.
 fn conversation(setup: &Setup, records: &[&[u8]], cuts: &[usize]) -> (String, String) {
     let mut conversation = Conversation::new(setup, records, cuts);
     conversation.close();
     conversation.run(true);
     let end = conversation.end().unwrap_or_else(|| panic!("it goes on: {records:?}")).to_owned();
-    // One write tries to say so, and no more than that.
+    // One write attempts to send an alert, and no more.
     assert!(conversation.goodbye || !cuts.is_empty(), "it ends without a word: {records:?}");
     (String::from_utf8(conversation.received).unwrap(), end)
 }
@@ -54,7 +54,7 @@ fn bodies(received: &str) -> Vec<&str> {
     received.split("\r\n\r\n").skip(1).map(|rest| rest.split("HTTP/1.1 ").next().unwrap()).collect()
 }
 
-/// Numbers from 0 to `most`, the same each time.
+/// Pseudo-random numbers from 0 to `most`, the same each time.
 fn numbers(seed: u64, most: usize, count: usize) -> Vec<usize> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
@@ -71,7 +71,7 @@ const REQUESTS: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nHEAD /b HTTP/1.1\r\n
     GET /d HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\nGET /e HTTP/1.1\r\nHost: h\r\n\r\n";
 
 #[test]
-fn it_makes_no_difference_how_the_bytes_come() {
+fn handles_any_division_into_chunks() {
     for version in [&TLS12, &TLS13] {
         let setup = setup_for(version);
         let expected = conversation(&setup, &[REQUESTS], &[]);
@@ -84,7 +84,7 @@ fn it_makes_no_difference_how_the_bytes_come() {
             let records: Vec<_> = REQUESTS.chunks(size).collect();
             assert_eq!(conversation(&setup, &records, &[]), expected, "{size}");
         }
-        // Reads and writes cut to so many bytes, and blocking at other places each time.
+        // Reads and writes truncated to various sizes, and blocking at various places.
         for seed in 1..80 {
             let most = [1, 3, 50, 5_000][usize::try_from(seed).unwrap() % 4];
             let cuts = numbers(seed, most, 3_000);
@@ -94,7 +94,7 @@ fn it_makes_no_difference_how_the_bytes_come() {
 }
 
 #[test]
-fn says_goodbye_when_the_client_does() {
+fn sends_close_notify_when_the_client_does() {
     let (received, end) = conversation(&setup(), &[b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"], &[]);
     assert_eq!((bodies(&received), end.as_str()), (vec!["GET /a "], "Closed"));
     let (received, end) = conversation(&setup(), &[b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"], &[]);
@@ -103,7 +103,7 @@ fn says_goodbye_when_the_client_does() {
 }
 
 #[test]
-fn answers_are_the_last_ones_when_it_leaves() {
+fn closes_connections_after_responses_when_stopping() {
     let setup = setup();
     let mut conversation = Conversation::new(&setup, &[b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"], &[]);
     conversation.run(true);
@@ -115,16 +115,15 @@ fn answers_are_the_last_ones_when_it_leaves() {
     assert_eq!(received.matches("Connection: close\r\n").count(), 1);
 }
 
-/// Each phase has its own time, from its beginning and not from the last byte; what the other clock says does not
-/// matter.
+/// Each phase has a time limit that starts with the phase, not with the last byte; the wall clock does not matter.
 #[test]
-fn every_phase_has_its_time() {
+fn limits_the_time_of_every_phase() {
     let setup = setup();
     let (limits, start) = (&setup.limits, setup.now.monotonic);
     let check = |conversation: &mut Conversation<'_>, longest: Duration, why: Ended, what: &str| {
         let since = conversation.now.monotonic;
         for unix_millis in [0, i64::MIN, i64::MAX] {
-            // The clock on the wall steps. What happens meanwhile, such as a few more bytes, gives no more time.
+            // The wall clock is set. Nothing that happens in between, such as a few more bytes, extends the limit.
             conversation.now.unix_millis = unix_millis;
             assert_eq!(conversation.connection.overdue(limits, since + longest), None, "{what}");
             assert_eq!(conversation.connection.overdue(limits, since + longest + SECOND), Some(why), "{what}");
@@ -134,7 +133,7 @@ fn every_phase_has_its_time() {
         conversation.run(true);
         assert!(conversation.is_open());
     };
-    // Nothing comes; then a part of a handshake.
+    // No bytes; then a part of a handshake.
     let mut silent = Conversation::new(&setup, &[], &[]);
     check(&mut silent, limits.connection.handshake, Ended::Closed, "handshake");
     silent.inject(b"\x16\x03\x01");
@@ -148,7 +147,7 @@ fn every_phase_has_its_time() {
     idle.known_as(ClientClass::Verified);
     check(&mut idle, limits.connection.verified_idle, Ended::Idle, "idle, known");
 
-    // One byte a second.
+    // One byte per second.
     let mut head = Conversation::new(&setup, &[], &[]);
     hello(&mut head);
     head.now.monotonic += SECOND;
@@ -161,7 +160,7 @@ fn every_phase_has_its_time() {
     head.now = begun;
     check(&mut head, limits.connection.head_time, Ended::HeadTimeout, "head");
 
-    // The network takes nothing.
+    // The network accepts no bytes.
     let mut unread = Conversation::new(&setup, &[], &[]);
     hello(&mut unread);
     unread.block();
@@ -184,7 +183,7 @@ fn every_phase_has_its_time() {
 }
 
 #[test]
-fn unverified_clients_are_evicted_unless_they_are_being_answered() {
+fn evicts_unverified_clients_without_a_response_in_progress() {
     let setup = setup();
     let mut conversation = Conversation::new(&setup, &[], &[]);
     conversation.run(true);
@@ -202,7 +201,7 @@ fn unverified_clients_are_evicted_unless_they_are_being_answered() {
 }
 
 #[test]
-fn quiet_is_idle_for_a_while() {
+fn is_quiet_after_some_idle_time() {
     let setup = setup();
     let mut conversation = Conversation::new(&setup, &[b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"], &[]);
     conversation.run(true);
@@ -214,7 +213,7 @@ fn quiet_is_idle_for_a_while() {
     assert!(!conversation.connection.is_quiet(setup.now.monotonic + 2 * SECOND));
 }
 
-/// So many records, which no library sends: they hold nothing, but for as many as it takes to be tolerated.
+/// Records that no library sends: they are empty, except for as many as are needed to be tolerated.
 fn scant_records(conversation: &mut Conversation<'_>, setup: &Setup, count: u64) -> Vec<u8> {
     let other = ClientConnection::new(setup.client.clone(), "localhost".try_into().unwrap()).unwrap();
     let client = std::mem::replace(&mut conversation.client, other);
@@ -236,9 +235,9 @@ fn scant_records(conversation: &mut Conversation<'_>, setup: &Setup, count: u64)
     (0..count).flat_map(record).collect()
 }
 
-/// A head in far more bytes than it has: others get their turn all the same, and time goes on.
+/// A head in far more bytes than its length: other connections get their turns, and time limits apply.
 #[test]
-fn records_of_nothing_do_not_keep_a_worker() {
+fn empty_records_do_not_occupy_a_worker() {
     let mut setup = setup();
     Arc::get_mut(&mut setup.client).unwrap().enable_secret_extraction = true;
     let mut conversation = Conversation::new(&setup, &[], &[]);
@@ -256,7 +255,7 @@ fn records_of_nothing_do_not_keep_a_worker() {
 }
 
 #[test]
-fn breaking_tls_ends_it() {
+fn closes_on_tls_errors() {
     let setup = setup();
     for (bytes, end) in [(&b"\x17\x03\x03\x00\x05hello"[..], "Broken"), (b"\xff\xff\xff\xff\xff\xff", "Broken")] {
         let mut conversation = Conversation::new(&setup, &[b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"], &[]);

@@ -4,7 +4,7 @@ use crate::parse::yaml::Span;
 
 /// A missing or invalid field, and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HpaLack {
+pub struct HpaProblem {
     pub span: Span,
     pub expected: String,
 }
