@@ -21,9 +21,9 @@ const SERIES: usize = 100;
 const AGE: Duration = Duration::from_secs(15);
 /// Between two questions for each rule, and two samples.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// Until the caches and the allocator have what they need: four times the pods.
-const WARM: Duration = Duration::from_secs(60);
-const MEASURED: Duration = Duration::from_secs(420);
+/// The state of a pod's URL is remembered for five minutes after its last fetch, so memory grows for as long.
+const WARM: Duration = Duration::from_secs(330);
+const MEASURED: Duration = Duration::from_secs(270);
 const MB: f64 = 1e6;
 const QUESTIONS: [&str; 2] = ["pods/*/each?labelSelector=app%3Dweb", "services/web/all"];
 
