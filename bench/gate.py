@@ -1,4 +1,4 @@
-"""Instructions of fourteen operations of Metriclet, counted by callgrind, compared with those of another binary or with recorded counts.
+"""Instructions of sixteen operations of Metriclet, counted by callgrind, compared with those of another binary or with recorded counts.
 
     gate.py BEFORE AFTER            two binaries; fails if AFTER takes more than 5 % more instructions for any operation
     gate.py bench/gate.json BINARY  the same, compared with recorded counts
@@ -8,10 +8,12 @@ The counts depend on the binary and on the processor that valgrind shows it, not
 counts differ by less than 1 %. valgrind shows no vector units beyond AVX2 and no instructions for SHA or ADX, so that any x86-64
 processor with AVX2 counts the same. Recorded counts are compared on such a machine alone, and with the compiler that built their
 binary; otherwise the exit code is 69. Compare binaries of `scripts/static`, which are linked against musl. Each operation is
-counted in two runs with a different number of requests; their difference leaves out the start. Two operations are counted at a time.
+counted in two runs with a different number of requests; their difference leaves out the start. What pods cost is counted within a
+run (gate_pods.py), and left out on a busy machine. Two operations are counted at a time.
 """
 
 import concurrent.futures
+import contextlib
 import http.client
 import http.server
 import json
@@ -24,6 +26,7 @@ import tempfile
 import threading
 import time
 
+import gate_pods
 import gate_tls
 
 MOST = 1.05
@@ -105,6 +108,10 @@ class Gate:
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(CONFIG.format(port=source.server_port))
         self.secure = gate_tls.Secure(folder)
+        self.pods = gate_pods.Pods(self._of_pods, _control, _summary, lambda: self.secure.calls)
+        self.of_pods = os.path.join(folder, "pods.yaml")
+        with open(self.of_pods, "w", encoding="utf-8") as file:
+            file.write(self.pods.config())
         self.rules = os.path.join(folder, "rules.yaml")
         with open(self.rules, "w", encoding="utf-8") as file:
             file.write("sources:\n  app: {pods: {port: 80}}\nmetrics:\n")
@@ -121,8 +128,10 @@ class Gate:
         ]
         with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
             counts = {name: pool.submit(self._difference, binary, *rest) for name, *rest in operations}
+            counts["an answer for 200 pods from samples"] = pool.submit(self.pods.answer, binary)
+            counts["a scrape of 1,000 series"] = pool.submit(self.pods.scrape, binary)
             counts["check of 200 rules"] = pool.submit(self._run, binary, ["check", self.rules])
-            return {name: count.result() for name, count in counts.items()}
+            return {name: found for name, count in counts.items() if (found := _counted(name, count)) is not None}
 
     def _difference(self, binary, arguments, numbers, requests):
         """The instructions of one request: the difference of two runs, divided by the difference in requests."""
@@ -142,8 +151,15 @@ class Gate:
         raise TooBusy(f"{number} requests take more than {WITHIN} s in each of {TRIES} tries: this machine is too busy")
 
     def _try(self, binary, arguments, number, requests):
+        with self._running(binary, [*arguments, "--config", self.config]) as (port, _, output):
+            is_valid = requests(port, number)
+        return _summary(output), is_valid
+
+    @contextlib.contextmanager
+    def _running(self, binary, arguments):
+        """A Metriclet under callgrind: its port, its process, and the file that has its counts after its end."""
         output = self._output()
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", binary, *arguments, "--config", self.config]
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", binary, *arguments]
         environment = {**os.environ, "RUST_LOG": "info"}
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
             said = []
@@ -157,11 +173,29 @@ class Gate:
                 raise SystemExit(f"{binary} does not listen:\n{''.join(said)}")
             threading.Thread(target=server.stderr.read, daemon=True).start()
             try:
-                is_valid = requests(port, number)
+                yield port, server, output
             finally:
                 # Its end ends the thread that reads stderr, which the context waits for.
                 server.terminate()
-        return _summary(output), is_valid
+
+    @contextlib.contextmanager
+    def _of_pods(self, binary):
+        """What gate_pods.Pods needs of a Metriclet with the rules on pods."""
+        arguments = ["--listen=127.0.0.1:0", "--kubeconfig", self.secure.kubeconfig, "--config", self.of_pods]
+        with self._running(binary, arguments) as (port, process, output):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            base = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/"
+
+            def get(path):
+                try:
+                    return gate_tls.get(connection, base + path, [("Accept", "application/json")])
+                except (OSError, http.client.HTTPException):
+                    # It was idle for too long.
+                    connection.close()
+                    return gate_tls.get(connection, base + path, [("Accept", "application/json")])
+
+            yield get, process, output
+            connection.close()
 
     def _output(self):
         number, path = tempfile.mkstemp(dir=self.folder)
@@ -225,6 +259,22 @@ def _incomparable(recorded):
     if recorded["compilers"] != _compilers():
         return f"its counts are of {recorded['compilers']}, and this is {_compilers()}"
     return None
+
+
+def _counted(name, count):
+    """A count, or none of what only an idle machine can count."""
+    try:
+        return count.result()
+    except gate_pods.NoPause:
+        print(f"{name}: not counted, as rounds of samples cannot be told apart on a machine this busy", file=sys.stderr)
+        return None
+
+
+def _control(process, command):
+    """Sends a command to the gdbserver of the valgrind that a process runs under."""
+    sent = subprocess.run(["vgdb", f"--pid={process.pid}", command], capture_output=True, text=True)
+    if sent.returncode != 0:
+        raise SystemExit(f"vgdb cannot send {command}: {sent.stderr}")
 
 
 def _checked(answer):

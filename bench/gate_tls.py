@@ -1,5 +1,6 @@
 """What scripts/bench gate needs to count answers over TLS: certificates, a Kubernetes API that allows everything, and clients."""
 
+import contextlib
 import http.client
 import http.server
 import json
@@ -7,6 +8,10 @@ import os
 import ssl
 import subprocess
 import threading
+import time
+import urllib.parse
+
+import gate_pods
 
 # As kube-apiserver passes on a request of the HPA controller.
 HEADERS = [
@@ -32,7 +37,7 @@ clusters: [{{name: k, cluster: {{server: 'https://127.0.0.1:{port}', certificate
 
 
 class Kubernetes(http.server.BaseHTTPRequestHandler):
-    """Allows every access, and publishes no authorities."""
+    """Allows every access, publishes no authorities, and has the pods of gate_pods, which never change."""
 
     protocol_version = "HTTP/1.1"
 
@@ -40,9 +45,33 @@ class Kubernetes(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        self._send(200, {"kind": "ConfigMap", "apiVersion": "v1", "data": {}})
+        self.server.calls += 1
+        path, _, query = self.path.partition("?")
+        query = urllib.parse.parse_qs(query)
+        if "watch" in query:
+            self._watch(int(query["timeoutSeconds"][0]))
+        elif path.endswith("/pods"):
+            self._send(200, gate_pods.pods(path.split("/")[-2]))
+        else:
+            self._send(200, {"kind": "ConfigMap", "apiVersion": "v1", "data": {}})
+
+    def _watch(self, seconds):
+        """A watch with a bookmark two seconds before its end, like kube-apiserver's."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        bookmark = {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}}
+        event = json.dumps({"type": "BOOKMARK", "object": bookmark}) + "\n"
+        # A client may hang up meanwhile.
+        with contextlib.suppress(OSError):
+            time.sleep(max(seconds - 2, 0))
+            self.wfile.write(f"{len(event):x}\r\n{event}\r\n".encode())
+            time.sleep(min(seconds, 2))
+            self.wfile.write(b"0\r\n\r\n")
 
     def do_POST(self):
+        self.server.calls += 1
         self.rfile.read(int(self.headers["Content-Length"]))
         self._send(201, {"kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "status": {"allowed": True}})
 
@@ -72,10 +101,17 @@ class Secure:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._path("server.crt"), self._path("server.key"))
         kubernetes = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Kubernetes)
+        kubernetes.calls = 0
         kubernetes.socket = context.wrap_socket(kubernetes.socket, server_side=True)
         threading.Thread(target=kubernetes.serve_forever, daemon=True).start()
-        with open(self._path("kubeconfig"), "w", encoding="utf-8") as file:
+        self._kubernetes, self.kubeconfig = kubernetes, self._path("kubeconfig")
+        with open(self.kubeconfig, "w", encoding="utf-8") as file:
             file.write(KUBECONFIG.format(port=kubernetes.server_port, folder=folder))
+
+    @property
+    def calls(self):
+        """How often the Kubernetes API has been asked."""
+        return self._kubernetes.calls
 
     def arguments(self):
         """Of a Metriclet that serves front proxies."""

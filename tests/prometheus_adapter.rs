@@ -129,12 +129,10 @@ fn adapter() -> Option<PathBuf> {
         println!("skipped: it needs {lacks}");
         return None;
     }
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus-adapter");
-    let mut build = Command::new("go");
-    build.args(["build", "-o"]).arg(&program).arg("sigs.k8s.io/prometheus-adapter/cmd/adapter");
-    let built = build.current_dir(Path::new(ROOT).join("tests/prometheus_adapter")).status().unwrap();
-    assert!(built.success(), "prometheus-adapter could not be built");
-    Some(program)
+    let script = Command::new(Path::new(ROOT).join("scripts/prometheus-adapter")).stderr(Stdio::inherit()).output();
+    let script = script.unwrap();
+    assert!(script.status.success(), "prometheus-adapter could not be built");
+    Some(PathBuf::from(String::from_utf8(script.stdout).unwrap().trim_end()))
 }
 
 /// Half an hour of samples around the current time, so that rates do not depend on the time of the request.

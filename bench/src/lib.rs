@@ -1,17 +1,32 @@
 //! Helpers of the measurements: a Metriclet to measure, an upstream for it, and statistics.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use http::Request;
+use kubernetes::{Cluster, Kubernetes, list, pod};
+
+pub mod http;
+pub mod kubernetes;
+pub mod pages;
+
+pub use http::get;
+
 /// Any error.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The number of series on a pod's page that rules use.
+pub const WANTED: usize = 20;
+/// Their total growth per second: 0 + 1 + … + 19.
+pub const RATE: f64 = 190.0;
 
 /// The metric that every measurement requests.
 pub const PATH: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/queue_depth";
@@ -31,6 +46,49 @@ pub fn of_pods(name: &str, cases: &[&str], measure: impl Fn(&str, &Path, usize, 
         measured?;
     }
     Ok(())
+}
+
+/// Pods that never change, and a Service of all of them.
+pub struct Pods(String);
+
+impl Pods {
+    /// This number of pods with `app=web` in the namespace `shop`.
+    pub fn new(count: usize) -> Self {
+        let pod = |number| pod("shop", &format!("web-{number:04}"), r#""app":"web""#, number, 7);
+        Self(list(7, &(0..count).map(pod).collect::<Vec<_>>()))
+    }
+}
+
+impl Cluster for Pods {
+    fn answer(&self, request: &Request) -> Cow<'_, str> {
+        match request.path() {
+            path if path.ends_with("/pods") => self.0.as_str().into(),
+            path if path.ends_with("/services/web") => SERVICE.into(),
+            _ => kubernetes::other(request).into(),
+        }
+    }
+}
+
+/// The Service `web`, which selects all pods.
+pub const SERVICE: &str =
+    r#"{"kind":"Service","apiVersion":"v1","metadata":{"name":"web"},"spec":{"selector":{"app":"web"}}}"#;
+
+/// Starts a Kubernetes API of this cluster, with certificates made by `binary`; returns the path of a kubeconfig for it.
+pub fn kubeconfig(binary: &str, directory: &Path, cluster: impl Cluster) -> Result<PathBuf> {
+    let certs = directory.join("certs");
+    let made = Command::new(binary).args(["certs", "--out"]).arg(&certs).stdout(Stdio::null()).status()?;
+    if !made.success() {
+        return Err("no certificates could be made".into());
+    }
+    let port = Kubernetes::start(&certs.join("tls.crt"), &certs.join("tls.key"), cluster)?.port;
+    let kubeconfig = directory.join("kubeconfig");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
+         clusters: [{{name: k, cluster: {{server: 'https://localhost:{port}', insecure-skip-tls-verify: true}}}}]\n\
+         users: [{{name: u, user: {{token: t}}}}]\n"
+    );
+    fs::write(&kubeconfig, text)?;
+    Ok(kubeconfig)
 }
 
 /// A running Metriclet; killed when this is dropped.
@@ -121,35 +179,8 @@ pub fn cpu_time(pid: u32) -> Result<f64> {
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-/// Serves `page` as Prometheus text to every client, one connection after the other, until this process ends.
-pub fn upstream(page: Vec<u8>) -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        page.len()
-    );
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let serve = |mut stream: TcpStream| -> io::Result<()> {
-                let mut request = BufReader::new(stream.try_clone()?);
-                let mut line = String::new();
-                while request.read_line(&mut line)? > 2 {
-                    line.clear();
-                }
-                stream.write_all(head.as_bytes())?;
-                stream.write_all(&page)
-            };
-            if let Err(error) = serve(stream) {
-                eprintln!("the upstream could not answer: {error}");
-            }
-        }
-    });
-    Ok(address)
-}
-
 /// A page of almost `size` bytes, with the rule's series first.
-pub fn page(size: usize) -> Vec<u8> {
+pub fn page(size: usize) -> String {
     let mut page = String::from("# TYPE queue_depth gauge\nqueue_depth{namespace=\"shop\",service=\"web\"} 12.5\n");
     for number in 0u64.. {
         let line =
@@ -159,19 +190,7 @@ pub fn page(size: usize) -> Vec<u8> {
         }
         page.push_str(&line);
     }
-    page.into_bytes()
-}
-
-/// Requests a path; returns the status code and body.
-pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
-    let mut stream = TcpStream::connect(address)?;
-    // Responses to HTTP/1.0 are not chunked.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or("an answer without the end of its head")?;
-    let code = head.split(' ').nth(1).ok_or("an answer without a code")?.parse()?;
-    Ok((code, body.to_owned()))
+    page
 }
 
 /// The minimum, the median and the maximum.

@@ -315,38 +315,28 @@ impl Parser {
 mod tests {
     use super::*;
 
-    struct Nothing;
-
-    impl Sink for Nothing {
-        fn wants(&mut self, _: &str) -> bool {
-            false
-        }
-        fn too_long(&mut self, _: &str, _: Labels<'_>) {}
-        fn sample(&mut self, _: &Sample<'_>) {}
-    }
-
     #[test]
     fn buffers_at_most_one_line() {
         let limit = 1_000;
         let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: limit });
         for line in 0..3 {
             for length in 1..=limit {
-                parser.feed(b" ", &mut Nothing).unwrap();
+                parser.feed(b" ", &mut ()).unwrap();
                 assert_eq!(parser.carried.len(), length);
             }
-            parser.feed(b"\na 1\nb", &mut Nothing).unwrap();
+            parser.feed(b"\na 1\nb", &mut ()).unwrap();
             assert_eq!(parser.carried, b"b");
-            parser.feed(b" 1\n", &mut Nothing).unwrap();
+            parser.feed(b" 1\n", &mut ()).unwrap();
             assert_eq!((parser.carried.len(), parser.summary.lines), (0, (line + 1) * 3));
         }
-        parser.feed(b"a{b=\"", &mut Nothing).unwrap();
+        parser.feed(b"a{b=\"", &mut ()).unwrap();
         for _ in 0..100 {
-            parser.feed(&[b'x'; 100_000], &mut Nothing).unwrap();
+            parser.feed(&[b'x'; 100_000], &mut ()).unwrap();
             assert!(parser.carried.capacity() <= 2 * limit);
         }
-        parser.feed(b"\"} 1\nb", &mut Nothing).unwrap();
+        parser.feed(b"\"} 1\nb", &mut ()).unwrap();
         assert_eq!((parser.carried.as_slice(), parser.summary.lines, parser.summary.samples), (&b"b"[..], 10, 7));
-        let error = parser.feed(&[b'b'; 100_000], &mut Nothing).unwrap_err();
+        let error = parser.feed(&[b'b'; 100_000], &mut ()).unwrap_err();
         assert_eq!(error, PageError { line: 11, column: 1, kind: PageErrorKind::LineTooLong { limit } });
     }
 }

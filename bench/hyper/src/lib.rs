@@ -3,6 +3,12 @@
 
 use std::error::Error;
 
+#[path = "../../src/http.rs"]
+pub mod http;
+#[path = "../../src/kubernetes.rs"]
+pub mod kubernetes;
+#[path = "../../src/pages.rs"]
+pub mod pages;
 pub mod server;
 pub mod tls;
 pub mod wrk;

@@ -29,8 +29,8 @@ impl Server {
                 return Err(format!("{} ended before it listened; it said: {said}", name.display()).into());
             }
             said.push_str(&line);
-            // The second is what programs of the Kubernetes API's library say.
-            let said = ["listening on https://", "Serving securely on "].iter();
+            // The second is what programs of the Kubernetes API's library say, the third Prometheus.
+            let said = ["listening on https://", "Serving securely on ", "msg=\"Listening on\" address="].iter();
             if let Some((_, address)) = said.filter_map(|words| line.trim_end().split_once(words)).next() {
                 break address.parse()?;
             }

@@ -48,6 +48,17 @@ impl Certificates {
         self.directory.join(name)
     }
 
+    /// Writes a kubeconfig for a Kubernetes API on this port of 127.0.0.1; returns its path.
+    pub fn kubeconfig(&self, port: u16) -> Result<PathBuf> {
+        let path = self.path("kubeconfig");
+        let text = format!(
+            "current-context: c\ncontexts: [{{name: c, context: {{cluster: k}}}}]\nclusters:\n\
+             - {{name: k, cluster: {{server: 'https://127.0.0.1:{port}', certificate-authority: ca.crt}}}}\n"
+        );
+        fs::write(&path, text)?;
+        Ok(path)
+    }
+
     /// The TLS configuration of clients, with or without the client's certificate.
     pub fn client(&self, certificate: bool) -> Result<Arc<ClientConfig>> {
         let mut roots = RootCertStore::empty();

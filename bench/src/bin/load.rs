@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::thread;
 
 use metriclet::internals::config::limits::Limits;
-use metriclet_bench::{Metriclet, PATH, Result, cpu_time, get, page, show, upstream};
+use metriclet_bench::http::upstream;
+use metriclet_bench::{Metriclet, PATH, Result, cpu_time, get, page, show};
 use tiny_http::{Header, Response, Server};
 
 const ROUNDS: usize = 9;

@@ -1,6 +1,7 @@
 //! Memory use: `memory BINARY`. Idle, and while an uncached page is fetched repeatedly.
 
-use metriclet_bench::{Metriclet, PATH, Result, get, page, show, upstream};
+use metriclet_bench::http::upstream;
+use metriclet_bench::{Metriclet, PATH, Result, get, page, show};
 
 const RUNS: usize = 5;
 const FETCHES: usize = 40;

@@ -27,7 +27,7 @@ fn main() -> Result<()> {
                 break get(address, PATH);
             }
             if start.elapsed() > Duration::from_secs(10) || child.try_wait()?.is_some() {
-                break Err("it does not listen".into());
+                break Err(std::io::Error::other("it does not listen"));
             }
             thread::sleep(Duration::from_micros(100));
         };

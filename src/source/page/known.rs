@@ -91,24 +91,14 @@ impl Drop for KnownPage {
 
 #[cfg(test)]
 mod tests {
-    use metriclet_exposition::{ExpositionLimits, Labels, Parser, Sample, Sink};
+    use metriclet_exposition::{ExpositionLimits, Parser};
 
     use super::*;
-
-    struct Nothing;
-
-    impl Sink for Nothing {
-        fn wants(&mut self, _: &str) -> bool {
-            false
-        }
-        fn too_long(&mut self, _: &str, _: Labels<'_>) {}
-        fn sample(&mut self, _: &Sample<'_>) {}
-    }
 
     fn series() -> KnownSeries {
         let limits = ExpositionLimits { line: 100 };
         let mut parser = Parser::new(metriclet_exposition::Format::Prometheus, limits).recording_series(10_000);
-        parser.feed(b"up 1\n", &mut Nothing).unwrap();
+        parser.feed(b"up 1\n", &mut ()).unwrap();
         parser.recorded().unwrap()
     }
 

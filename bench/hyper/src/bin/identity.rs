@@ -1,21 +1,21 @@
 //! The cost of authentication and authorization: `identity METRICLET [MEASUREMENT...]`. The client is a front proxy that
 //! names a user; the Kubernetes API publishes authorities and allows everything.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use metriclet_bench_hyper::http::upstream;
+use metriclet_bench_hyper::kubernetes::Kubernetes;
 use metriclet_bench_hyper::server::Server;
-use metriclet_bench_hyper::tls::{Certificates, Client, certificates, key};
+use metriclet_bench_hyper::tls::{Certificates, Client};
 use metriclet_bench_hyper::{Result, median, show};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 const METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/queue_depth";
+
+const PAGE: &str = "# TYPE queue_depth gauge\nqueue_depth{namespace=\"shop\",service=\"web\"} 12.5\n";
 
 /// The headers of an autoscaler's request through the aggregator.
 const HEADERS: &str = "Accept: application/vnd.kubernetes.protobuf, */*\r\n\
@@ -38,8 +38,8 @@ fn main() -> Result<()> {
         wanted = ["throughput", "steady"].map(str::to_owned).to_vec();
     }
     let certificates = Certificates::new()?;
-    let kubernetes = Kubernetes::start(&certificates)?;
-    let upstream = upstream()?;
+    let kubernetes = Kubernetes::start(&certificates.path("server.crt"), &certificates.path("server.key"), ())?;
+    let upstream = upstream(PAGE.to_owned())?;
     let guarded = metriclet(&binary, &certificates, upstream, &kubernetes, &[])?;
     let open = metriclet(&binary, &certificates, upstream, &kubernetes, &["--authorization-always-allow-paths=/*"])?;
     for measurement in &wanted {
@@ -49,7 +49,7 @@ fn main() -> Result<()> {
             other => return Err(format!("expected throughput or steady, found {other}").into()),
         }
     }
-    println!("SubjectAccessReviews asked in all: {}", kubernetes.reviews.load(Ordering::Relaxed));
+    println!("SubjectAccessReviews asked in all: {}", kubernetes.reviews());
     Ok(())
 }
 
@@ -155,15 +155,7 @@ fn metriclet(
              metrics:\n  - {{name: queue_depth, object: services, source: page, value: 'queue_depth', maxAge: 10m}}\n"
         ),
     )?;
-    let kubeconfig = certificates.path("kubeconfig");
-    std::fs::write(
-        &kubeconfig,
-        format!(
-            "current-context: c\ncontexts: [{{name: c, context: {{cluster: k}}}}]\nclusters:\n\
-             - {{name: k, cluster: {{server: 'https://{}', certificate-authority: ca.crt}}}}\n",
-            kubernetes.address
-        ),
-    )?;
+    let kubeconfig = certificates.kubeconfig(kubernetes.port)?;
     let mut command = Command::new(binary);
     command.args(["--listen", "off", "--bind-address", "127.0.0.1", "--secure-port", "0"]).args(flags);
     let files: [(&str, &Path); 5] = [
@@ -181,87 +173,4 @@ fn metriclet(
     let server = Server::start(&mut command)?;
     Client::connect(server.address, &certificates.client(true)?)?.get_with(METRIC, HEADERS)?;
     Ok(server)
-}
-
-/// Allows everything, and publishes an empty ConfigMap of authorities.
-struct Kubernetes {
-    address: SocketAddr,
-    reviews: Arc<AtomicU64>,
-}
-
-impl Kubernetes {
-    fn start(files: &Certificates) -> Result<Self> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(certificates(&files.path("server.crt"))?, key(&files.path("server.key"))?)?;
-        let config = Arc::new(config);
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let this = Self { address: listener.local_addr()?, reviews: Arc::default() };
-        let reviews = this.reviews.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (config, reviews) = (config.clone(), reviews.clone());
-                thread::spawn(move || {
-                    // A closed connection also ends with an error.
-                    let _ = serve(&config, stream, &reviews);
-                });
-            }
-        });
-        Ok(this)
-    }
-}
-
-fn serve(config: &Arc<ServerConfig>, socket: TcpStream, reviews: &AtomicU64) -> Result<()> {
-    let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(config.clone())?, socket));
-    loop {
-        let (mut line, mut length, mut first) = (String::new(), 0, String::new());
-        while stream.read_line(&mut line)? > 2 {
-            if first.is_empty() {
-                first.clone_from(&line);
-            }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("Content-Length")
-            {
-                length = value.trim().parse()?;
-            }
-            line.clear();
-        }
-        if first.is_empty() {
-            return Ok(());
-        }
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body)?;
-        let answer = if first.starts_with("POST ") {
-            reviews.fetch_add(1, Ordering::Relaxed);
-            r#"{"kind":"SubjectAccessReview","status":{"allowed":true}}"#
-        } else {
-            r#"{"kind":"ConfigMap","data":{}}"#
-        };
-        let stream = stream.get_mut();
-        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len())?;
-        stream.flush()?;
-    }
-}
-
-/// Serves a page, one connection after the other, until this process ends.
-fn upstream() -> Result<SocketAddr> {
-    const PAGE: &str = "# TYPE queue_depth gauge\nqueue_depth{namespace=\"shop\",service=\"web\"} 12.5\n";
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let mut reader = BufReader::new(&stream);
-            let mut line = String::new();
-            while reader.read_line(&mut line).is_ok_and(|count| count > 2) {
-                line.clear();
-            }
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\n";
-            if let Err(error) = write!(&stream, "{head}Content-Length: {}\r\n\r\n{PAGE}", PAGE.len()) {
-                eprintln!("the upstream could not answer: {error}");
-            }
-        }
-    });
-    Ok(address)
 }

@@ -2,12 +2,12 @@
 //! [MEASUREMENT...]`. Measurements are keepalive, handshakes, memory and hanging.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use metriclet_bench_hyper::http::upstream;
 use metriclet_bench_hyper::server::Server;
 use metriclet_bench_hyper::tls::{Certificates, Client};
 use metriclet_bench_hyper::wrk::{self, Run};
@@ -18,6 +18,7 @@ const ROUNDS: usize = 7;
 const SECONDS: u32 = 3;
 
 const DISCOVERY: &str = "/apis/custom.metrics.k8s.io/v1beta2";
+const PAGE: &str = "# TYPE depth gauge\ndepth{namespace=\"shop\",service=\"web\"} 12.5\n";
 const OBJECTS: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web";
 
 /// The numbers of hanging sources, of requests that wait for them, and of clients that request discovery meanwhile.
@@ -86,7 +87,7 @@ impl Bench<'_> {
     }
 
     fn keepalive(&self) -> Result<()> {
-        let metriclet = self.metriclet(&[serving()?])?;
+        let metriclet = self.metriclet(&[upstream(PAGE.to_owned())?])?;
         let metric = format!("{OBJECTS}/depth_0");
         for (name, path) in [("discovery", DISCOVERY), ("cached metric", metric.as_str())] {
             let constant = self.constant(&metriclet, path)?;
@@ -99,7 +100,7 @@ impl Bench<'_> {
     }
 
     fn handshakes(&self) -> Result<()> {
-        let metriclet = self.metriclet(&[serving()?])?;
+        let metriclet = self.metriclet(&[upstream(PAGE.to_owned())?])?;
         let constant = self.constant(&metriclet, DISCOVERY)?;
         let measured = in_turns(&metriclet, &constant, DISCOVERY, 32, true)?;
         print("a new connection for each request, 32 at once", &measured);
@@ -113,7 +114,7 @@ impl Bench<'_> {
         for (certificate, clients) in [(false, "without a certificate"), (true, "with a certificate")] {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             for _ in 0..3 {
-                let metriclet = self.metriclet(&[serving()?])?;
+                let metriclet = self.metriclet(&[upstream(PAGE.to_owned())?])?;
                 let constant = self.constant(&metriclet, DISCOVERY)?;
                 ours.push(self.idle(&metriclet, certificate)?);
                 theirs.push(self.idle(&constant, certificate)?);
@@ -247,29 +248,4 @@ fn print(what: &str, measured: &Measured) {
     let ratio = |of: fn(&Run) -> f64| show(&all(&|(ours, theirs)| of(ours) / of(theirs)), 2);
     let (rates, tails, costs) = (ratio(|run| run.rate), ratio(|run| run.p99), ratio(|run| run.cost));
     println!("  {:10} {rates} requests/s, {tails} p99, {costs} CPU", "ratio");
-}
-
-/// A source that responds to every request with one series.
-fn serving() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for mut socket in listener.incoming().flatten() {
-            let mut serve = || -> Result<()> {
-                let mut request = BufReader::new(socket.try_clone()?);
-                let mut line = String::new();
-                while request.read_line(&mut line)? > 2 {
-                    line.clear();
-                }
-                let page = "# TYPE depth gauge\ndepth{namespace=\"shop\",service=\"web\"} 12.5\n";
-                let length = page.len();
-                let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close";
-                Ok(write!(socket, "{head}\r\nContent-Length: {length}\r\n\r\n{page}")?)
-            };
-            if let Err(error) = serve() {
-                eprintln!("the source could not answer: {error}");
-            }
-        }
-    });
-    Ok(address)
 }

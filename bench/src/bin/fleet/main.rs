@@ -1,17 +1,12 @@
 //! The cost of one number of many pods: `fleet BINARY [PODSxSERIES...]`. Pods are those of `pods`; one rule on a Service
 //! computes the rate of twenty series of each pod, another one their current sum.
 
-#[path = "../pods/kubernetes.rs"]
-mod kubernetes;
-#[path = "../pods/pages.rs"]
-mod pages;
-
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use metriclet_bench::{Metriclet, Result, cpu_time, get, of_pods, show};
-use pages::{Pages, RATE, WANTED};
+use metriclet_bench::pages::{Pages, rounds};
+use metriclet_bench::{Metriclet, Pods, RATE, Result, WANTED, cpu_time, get, kubeconfig, of_pods, show};
 
 /// An average Deployment, and a huge one.
 const CASES: [&str; 2] = ["150x1000", "2000x100"];
@@ -31,8 +26,8 @@ fn main() -> Result<()> {
 }
 
 fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Result<()> {
-    let pages = Pages::serve(series)?;
-    let kubeconfig = kubernetes::start(binary, directory, count)?;
+    let pages = Pages::serve(WANTED, series, |_| String::new())?;
+    let kubeconfig = kubeconfig(binary, directory, Pods::new(count))?;
     let source = format!("{{pods: {{port: {}}}, dangerAllowLoopback: true", pages.port);
     let config = format!(
         "sources:\n  app: {source}}}\n  cold: {source}, cache: 0s, timeout: 4s}}\nmetrics:\n  \
@@ -62,7 +57,7 @@ fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Resul
         100.0 * used / seconds,
         1e6 * used / fetched.len() as f64
     );
-    println!("  a round        {} s", show(&pages::rounds(&fetched), 2));
+    println!("  a round        {} s", show(&rounds(&fetched), 2));
     let (rss, peak) = metriclet.memory()?;
     println!("  RSS {:.1} MB, peak {:.1} MB", rss as f64 / MB, peak as f64 / MB);
     let expected = RATE * count as f64;

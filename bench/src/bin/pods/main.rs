@@ -2,8 +2,6 @@
 //! with a page of this number of series; one rule computes the rate of twenty of them, for all pods at once. If `prometheus`
 //! is installed, and the series are few enough for it, it scrapes the same pods for the same rule at the same time.
 
-mod kubernetes;
-mod pages;
 mod prometheus;
 
 use std::fs;
@@ -11,8 +9,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use metriclet_bench::{Metriclet, Result, cpu_time, get, memory, of_pods, show, spread};
-use pages::{Pages, RATE, WANTED};
+use metriclet_bench::pages::{Pages, rounds};
+use metriclet_bench::{
+    Metriclet, Pods, RATE, Result, WANTED, cpu_time, get, kubeconfig, memory, of_pods, show, spread,
+};
 use prometheus::Prometheus;
 
 /// The default cases: an average Deployment, a huge one, and a huge one with large pages.
@@ -38,8 +38,8 @@ fn main() -> Result<()> {
 }
 
 fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Result<()> {
-    let pages = Pages::serve(series)?;
-    let kubeconfig = kubernetes::start(binary, directory, count)?;
+    let pages = Pages::serve(WANTED, series, |_| String::new())?;
+    let kubeconfig = kubeconfig(binary, directory, Pods::new(count))?;
     let port = pages.port;
     let config = format!(
         "sources:\n  app: {{pods: {{port: {port}}}, dangerAllowLoopback: true}}\n  \
@@ -100,7 +100,7 @@ fn steady(metriclet: &Metriclet, pages: &Pages, prometheus: Option<&Prometheus>,
         100.0 * used / seconds,
         1e6 * used / fetched.len() as f64
     );
-    println!("  a round        {} s", show(&pages::rounds(&fetched), 2));
+    println!("  a round        {} s", show(&rounds(&fetched), 2));
     println!("  every 15 s     {} ms, values of at least {fewest} pods", show(&asks, 1));
     if !rates.is_empty() {
         let [least, middle, greatest] = spread(rates);

@@ -6,10 +6,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use metriclet_bench::kubernetes::address;
 use metriclet_bench::{Result, get};
 
 use super::INTERVAL;
-use super::pages::address;
 
 /// A running Prometheus; killed when this is dropped.
 pub struct Prometheus {
