@@ -82,7 +82,7 @@ pub enum Outcome<V: ?Sized> {
 
 #[derive(Debug)]
 struct CacheState {
-    slots: HashMap<Box<[u8]>, Slot>,
+    slots: HashMap<Key, Slot>,
     /// The number of slots with a cached value, and the total cost of these.
     entries: usize,
     cost: usize,
@@ -191,7 +191,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// When this value expires, if it is the one cached for `key`.
     pub fn kept_until(&self, key: &Key, value: &Arc<V>) -> Option<Instant> {
         let state = self.store.lock();
-        let kept = state.slots.get(key.bytes())?.kept.as_ref()?;
+        let kept = state.slots.get(key.lookup())?.kept.as_ref()?;
         std::ptr::addr_eq(Arc::as_ptr(&kept.value), Arc::as_ptr(value)).then_some(kept.until)
     }
 
@@ -203,14 +203,14 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
     /// The value last cached for `key`, if it is still present; it may have expired.
     pub fn last(&self, key: &Key) -> Option<Arc<V>> {
-        let value = self.store.lock().slots.get(key.bytes())?.kept.as_ref().map(|kept| kept.value.clone());
+        let value = self.store.lock().slots.get(key.lookup())?.kept.as_ref().map(|kept| kept.value.clone());
         value?.downcast().ok()
     }
 }
 
 impl Store {
     fn is_loading(&self, key: &Key) -> bool {
-        self.lock().slots.get(key.bytes()).is_some_and(|slot| slot.flight.is_some())
+        self.lock().slots.get(key.lookup()).is_some_and(|slot| slot.flight.is_some())
     }
 
     fn get(&self, key: &Key, mut now: Instant, wait: Wait, covers: Covers<'_>, load: Load<'_>) -> Outcome<AnyValue> {
@@ -239,8 +239,7 @@ impl Store {
         let mut state = self.lock();
         state.tick += 1;
         let tick = state.tick;
-        let slot = state.slots.get_mut(key.bytes());
-        if let Some(slot) = slot {
+        if let Some(slot) = state.slots.get_mut(key.lookup()) {
             if let Some(kept) = &mut slot.kept
                 && now < kept.until
                 && covers(&*kept.value)
@@ -256,7 +255,7 @@ impl Store {
             return None;
         }
         let flight = Arc::new(Flight { landed: Mutex::new(None), wake: Condvar::new() });
-        let slot = state.slots.entry(key.bytes().into()).or_insert(Slot { kept: None, flight: None });
+        let slot = state.slots.entry(key.copy()).or_insert(Slot { kept: None, flight: None });
         slot.flight = Some(flight.clone());
         Some(Step::Load(flight))
     }
@@ -275,7 +274,7 @@ impl Store {
 impl CacheState {
     /// Replaces the cached value for `key` by the loaded one, if there is room for it.
     fn keep(&mut self, key: &Key, now: Instant, loaded: &Loaded<Arc<AnyValue>>, max_entries: usize, max_cost: usize) {
-        let Some(slot) = self.slots.get_mut(key.bytes()) else { return };
+        let Some(slot) = self.slots.get_mut(key.lookup()) else { return };
         if let Some(old) = slot.kept.take() {
             self.entries -= 1;
             self.cost -= old.cost;
@@ -290,7 +289,7 @@ impl CacheState {
             return;
         }
         self.tick += 1;
-        if let Some(slot) = self.slots.get_mut(key.bytes()) {
+        if let Some(slot) = self.slots.get_mut(key.lookup()) {
             self.entries += 1;
             self.cost += cost;
             slot.kept = Some(Kept { value: value.clone(), until: *until, cost: *cost, used: self.tick });
@@ -379,10 +378,10 @@ impl Drop for Landing<'_> {
         if let Some(loaded) = self.loaded.as_ref().filter(|loaded| loaded.shared) {
             state.keep(self.key, self.now, loaded, self.store.max_entries, self.store.max_cost);
         }
-        if let Some(slot) = state.slots.get_mut(self.key.bytes()) {
+        if let Some(slot) = state.slots.get_mut(self.key.lookup()) {
             slot.flight = None;
             if slot.kept.is_none() {
-                state.slots.remove(self.key.bytes());
+                state.slots.remove(self.key.lookup());
             }
         }
         drop(state);

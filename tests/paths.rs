@@ -164,7 +164,7 @@ fn the_authorized_path_is_the_served_path() {
             Ok(ApiPath::Metric(metric)) => {
                 metrics += 1;
                 // The error is about authorization, not about the metric.
-                let body = String::from_utf8(known.body).unwrap();
+                let body = String::from_utf8(known.body.to_vec()).unwrap();
                 assert!(known.code == 503 && body.contains("cannot authorize the request"), "{target}: {body}");
                 assert_eq!(path::parse(&derived(&metric), 64 << 10), Ok(ApiPath::Metric(metric)), "{target}");
             }

@@ -196,7 +196,7 @@ fn a_queued_request_reviews_within_the_rest_of_its_time() {
         let now = Clock::system().now();
         let since = Now { monotonic: now.monotonic.checked_sub(queued).unwrap(), ..now };
         match api.answer(&request, Patience::until(now.monotonic + left), since, &mut Trace::off()) {
-            Answer::Reply(reply) => (reply.code, String::from_utf8(reply.body).unwrap()),
+            Answer::Reply(reply) => (reply.code, String::from_utf8(reply.body.to_vec()).unwrap()),
             Answer::WouldWait(waiting) => panic!("{waiting:?}"),
         }
     };

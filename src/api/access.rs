@@ -2,12 +2,13 @@
 //! access, with the attributes that also route the request.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::debug;
 
-use super::identity::{User, Via, size};
+use super::identity::{KnownUser, User, Via, size};
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 use crate::kube::review::{
@@ -33,17 +34,35 @@ pub struct Access {
 /// The key of a review, borrowed from the request, because most reviews are in the cache.
 #[derive(Clone, Copy, Hash)]
 struct Question<'a> {
-    user: &'a UserInfo,
+    user: &'a KnownUser,
     /// Reviews of users of a front proxy are cached for longer.
     via: Via,
     access: Accessed<'a>,
 }
 
 /// The attributes of a request.
-#[derive(Clone, Copy, Hash)]
+#[derive(Clone, Copy)]
 enum Accessed<'a> {
-    Resource { attributes: Attributes<'a>, verb: &'static str },
-    Path { path: &'a str, method: &'a str },
+    /// The path is that of the request, from which the attributes were parsed.
+    Resource {
+        path: &'a str,
+        verb: &'static str,
+        attributes: Attributes<'a>,
+    },
+    Path {
+        path: &'a str,
+        method: &'a str,
+    },
+}
+
+impl Hash for Accessed<'_> {
+    /// The path stands for the attributes: it is one text instead of five.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Resource { path, verb, attributes: _ } => (true, path, verb).hash(state),
+            Self::Path { path, method } => (false, path, method).hash(state),
+        }
+    }
 }
 
 /// Why a request is not authorized.
@@ -98,7 +117,10 @@ impl Access {
             return Ok(());
         }
         let access = match (path.and_then(ApiPath::attributes), path) {
-            (Some(attributes), _) => Accessed::Resource { attributes, verb: verb(method, attributes.name.is_some()) },
+            (Some(attributes), _) => {
+                let verb = verb(method, attributes.name.is_some());
+                Accessed::Resource { path: target, verb, attributes }
+            }
             // One permission for both formats.
             (None, Some(ApiPath::Status(_))) => Accessed::Path { path: "/status", method },
             (None, _) => Accessed::Path { path: target, method },
@@ -169,9 +191,9 @@ impl Access {
 impl Question<'_> {
     /// As it is sent.
     fn spec(&self) -> SubjectAccessReviewSpec {
-        let UserInfo { username, uid, groups, extra } = self.user.clone();
+        let UserInfo { username, uid, groups, extra } = UserInfo::clone(self.user);
         let (resource_attributes, non_resource_attributes) = match self.access {
-            Accessed::Resource { attributes, verb } => (Some(resource(&attributes, verb)), None),
+            Accessed::Resource { verb, attributes, .. } => (Some(resource(&attributes, verb)), None),
             Accessed::Path { path, method } => {
                 let (path, verb) = (path.to_owned(), method.to_ascii_lowercase());
                 (None, Some(NonResourceAttributes { path, verb }))

@@ -12,10 +12,6 @@ use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::Now;
 use crate::telemetry::counters::{Attempts, Counters};
 
-/// The users of kube-controller-manager that request metrics: with a service account per controller, and without.
-const HPA_CONTROLLERS: [&str; 2] =
-    ["system:serviceaccount:kube-system:horizontal-pod-autoscaler", "system:kube-controller-manager"];
-
 /// Authentication and authorization.
 #[derive(Debug)]
 pub struct AuthFilter {
@@ -87,7 +83,7 @@ impl AuthFilter {
             Via::Direct | Via::Anonymous => Waiting::DirectReviews,
         };
         match self.access.authorize(&user, request.method, target, path, patience.wait_for(waiting), now) {
-            Ok(()) => Ok(Authorized::Granted { is_hpa_controller: HPA_CONTROLLERS.contains(&&*user.info.username) }),
+            Ok(()) => Ok(Authorized::Granted { is_hpa_controller: user.info.is_hpa_controller() }),
             Err(AuthorizationError::WouldWait) => Err(Rejection::WouldWait(waiting)),
             Err(AuthorizationError::Forbidden(forbidden)) => Err(Rejection::Forbidden(forbidden)),
             Err(AuthorizationError::Unavailable(error)) => Err(Rejection::NotAuthorized(error)),

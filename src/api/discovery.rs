@@ -66,7 +66,7 @@ pub(crate) fn aggregated(listing: Listing<'_>, if_none_match: Option<&str>, pret
     let print = |pretty| {
         let lists = Group::ALL.map(|group| (group, listed(group, listing.of_group(group))));
         let groups = lists.each_ref().map(|(group, resources)| GroupResources { group: *group, resources });
-        Reply::json(200, &ApiGroupDiscoveryList::new(&groups), pretty).body
+        Reply::json(200, &ApiGroupDiscoveryList::new(&groups), pretty).body.into_shared()
     };
     let generation = Group::ALL.map(|group| listing.generation(group)).into_iter().fold(0, u64::max);
     let printed = listing.rules.printed(PrintedKey::Groups, generation, || print(false));
@@ -84,8 +84,8 @@ pub(crate) fn resources(group: Group, version: Version, listing: Listing<'_>, en
     }
     let media_type = encoding.media_type();
     let key = PrintedKey::Resources { group, version, media_type };
-    let printed = listing.rules.printed(key, listing.generation(group), || print().body);
-    Reply::new(200, media_type, printed.body.as_slice())
+    let printed = listing.rules.printed(key, listing.generation(group), || print().body.into_shared());
+    Reply::new(200, media_type, printed.body.clone())
 }
 
 impl Listing<'_> {

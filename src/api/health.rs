@@ -94,7 +94,7 @@ mod tests {
     fn answer(health: &Health, probe: Probe, check: Option<&str>, query: &str) -> (u16, String) {
         let query = crate::parse::query::parse(Some(query), 1024).unwrap();
         let reply = health.answer(probe, check, &query);
-        (reply.code, String::from_utf8(reply.body).unwrap())
+        (reply.code, String::from_utf8(reply.body.to_vec()).unwrap())
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! A request as it reaches the API, and the reply: plain values, the same for every listener.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -54,7 +57,16 @@ pub struct Reply {
     pub cache_control: &'static str,
     /// The header fields specific to this reply; see [`Reply::headers`].
     pub extra_headers: Vec<(&'static str, String)>,
-    pub body: Vec<u8>,
+    pub body: Body,
+}
+
+/// The bytes of a reply.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Of this reply alone.
+    Own(Vec<u8>),
+    /// Printed before, for this reply and others.
+    Shared(Arc<[u8]>),
 }
 
 /// `application/json`, without charset, as Kubernetes sends it.
@@ -107,9 +119,68 @@ pub(crate) const BYTES: &str = "application/octet-stream";
 /// Plain text of health checks.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
+impl Body {
+    /// The same bytes, for several replies.
+    pub(crate) fn into_shared(self) -> Arc<[u8]> {
+        match self {
+            Self::Own(bytes) => bytes.into(),
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Body {}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Own(bytes)
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Own(text.into_bytes())
+    }
+}
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Self::Own(text.as_bytes().to_vec())
+    }
+}
+
+impl From<Arc<[u8]>> for Body {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self::Shared(bytes)
+    }
+}
+
 impl Reply {
     /// A body of this media type.
-    pub fn new(code: u16, media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+    pub fn new(code: u16, media_type: &'static str, body: impl Into<Body>) -> Self {
         Self { code, media_type, cache_control: "no-cache, private", extra_headers: Vec::new(), body: body.into() }
     }
 
@@ -143,7 +214,7 @@ impl Reply {
     }
 
     /// Plain text.
-    pub fn text(code: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub fn text(code: u16, body: impl Into<Body>) -> Self {
         Self::new(code, TEXT, body)
     }
 

@@ -19,6 +19,7 @@ mod values;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use once_cell::sync::OnceCell;
 
@@ -162,13 +163,22 @@ impl Api {
 
     /// Answers a request that arrived at `since`, waiting only as `patience` allows.
     pub fn answer(&self, request: &Request<'_>, patience: Patience, since: Now, trace: &mut Trace) -> Answer {
+        // A request that does not wait is answered when it comes in.
+        let is_immediate = patience == Patience::NONE;
+        let now = if is_immediate { since } else { self.clock.now() };
+        if is_immediate
+            && !trace.is_on()
+            && let Some((kept, authorized)) = self.kept(request, now)
+        {
+            let reply = kept.reply(client(authorized), now);
+            return self.answered(reply, Route::of(&kept.path), &Ok(authorized), since);
+        }
         let (raw_path, raw_query) = query::split(request.target);
         let path = path::parse(raw_path, self.limits.request.path);
         let query = query::parse(raw_query, self.limits.request.query);
         let pretty =
             negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.header("User-Agent"));
         let route = path.as_ref().map_or(Route::Other, Route::of);
-        let now = self.clock.now();
         let authorized = self.authorize(request, path.as_ref().ok(), patience, now);
         let result = match (&authorized, &path, &query) {
             (Err(Rejection::WouldWait(waiting)), ..) => Err(Stop::WouldWait(*waiting)),
@@ -177,7 +187,7 @@ impl Api {
             (Ok(_), _, Err(error)) => Err(self.failures().bad_request(error).into()),
             (Ok(authorized), Ok(path), Ok(query)) => {
                 // A review may have taken time, in which cached replies have expired.
-                let now = if patience == Patience::NONE { now } else { self.clock.now() };
+                let now = if is_immediate { now } else { self.clock.now() };
                 let is_forwarded = is_forwarded(request);
                 let asking = Asking { client: client(*authorized), patience, now, pretty, is_forwarded };
                 self.route(path, query, request, asking, trace)
@@ -191,13 +201,21 @@ impl Api {
             }
             Err(Stop::WouldWait(waiting)) => return Answer::WouldWait(waiting),
         };
-        auth::count(&authorized, &self.counters);
-        let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
-        self.counters.request(route, reply.code, took);
+        self.answered(reply, route, &authorized, since)
+    }
+
+    /// Counts a request and its reply.
+    fn answered(&self, reply: Reply, route: Route, authorized: &Result<Authorized, Rejection>, since: Now) -> Answer {
+        auth::count(authorized, &self.counters);
+        self.counters.request(route, reply.code, self.took(since));
         if reply.code == 200 && matches!(route, Route::Namespaced(_) | Route::RootScoped(_) | Route::External) {
             self.counters.encoding(reply.media_type);
         }
         Answer::Reply(reply)
+    }
+
+    fn took(&self, since: Now) -> Duration {
+        self.clock.monotonic().saturating_duration_since(since.monotonic)
     }
 
     /// Sets the number of requests that wait for a worker.
@@ -225,7 +243,7 @@ impl Api {
     /// The reply to a request whose head cannot be read, so that its route is not known.
     pub fn refused_head(&self, error: &HeadError) -> Reply {
         let status = self.failures().head(error);
-        self.counters.request(Route::Other, status.code(), std::time::Duration::ZERO);
+        self.counters.request(Route::Other, status.code(), Duration::ZERO);
         status_reply(&status, Encoding::Json { pretty: false })
     }
 
@@ -233,8 +251,7 @@ impl Api {
     fn failed(&self, request: &Request<'_>, status: &Status, since: Now) -> Reply {
         let (path, _) = query::split(request.target);
         let route = path::parse(path, self.limits.request.path).as_ref().map_or(Route::Other, Route::of);
-        let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
-        self.counters.request(route, status.code(), took);
+        self.counters.request(route, status.code(), self.took(since));
         status_reply(status, status_encoding(request, false))
     }
 
@@ -291,10 +308,11 @@ impl Api {
                     _ => discovery::groups(encoding),
                 })
             }
-            ApiPath::Metric(path) => self
-                .values(request, asking, trace, &|encoding, trace| self.metric(path, query, asking, encoding, trace)),
-            ApiPath::External(path) => self.values(request, asking, trace, &|encoding, trace| {
-                self.external_metric(path, query, asking, encoding, trace)
+            ApiPath::Metric(metric) => self.values(request, path, asking, trace, &|encoding, trace| {
+                self.metric(metric, query, asking, encoding, trace)
+            }),
+            ApiPath::External(metric) => self.values(request, path, asking, trace, &|encoding, trace| {
+                self.external_metric(metric, query, asking, encoding, trace)
             }),
             ApiPath::Status(format) => self.status_page(*format, request, asking),
         }

@@ -2,6 +2,7 @@
 //! `scripts/openapi` generates them during development, and `tests/openapi` checks that they match the responses.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use flate2::bufread::DeflateDecoder;
 use once_cell::sync::Lazy;
@@ -34,8 +35,8 @@ const EXPIRES: i64 = 365 * 24 * 60 * 60 * 1_000;
 struct Document {
     /// As in paths: `apis/custom.metrics.k8s.io/v1beta2`; empty for version 2, which has only one document.
     name: String,
-    json: Vec<u8>,
-    protobuf: Vec<u8>,
+    json: Arc<[u8]>,
+    protobuf: Arc<[u8]>,
     /// The hash of the JSON, used for both encodings. (Vary distinguishes them.)
     etag: String,
 }
@@ -75,8 +76,8 @@ pub(super) fn reply(route: &OpenApi, asked: &Asked<'_>) -> Result<Reply, NoDocum
     let document = DOCUMENTS.iter().find(|document| document.name == name).ok_or(NoDocument::NotFound)?;
     let [json, _, protobuf] = media_types;
     let reply = match chosen == json {
-        true => Reply::new(200, json, document.json.as_slice()),
-        false => Reply::new(200, protobuf, document.protobuf.as_slice()),
+        true => Reply::new(200, json, document.json.clone()),
+        false => Reply::new(200, protobuf, document.protobuf.clone()),
     };
     let hash = asked.hash.filter(|hash| !hash.is_empty() && *route != OpenApi::V2);
     Ok(match hash {
@@ -138,10 +139,10 @@ fn read(deflated: &[u8]) -> Option<Vec<Document>> {
         rest = after;
     }
     let (texts, encoded) = parts.split_at_checked(parts.len() / 3 * 2)?;
-    let document = |(texts, protobuf): (&[&[u8]], &&[u8])| match texts {
+    let document = |(texts, protobuf): (&[&[u8]], &&[u8])| match *texts {
         [name, json] => {
             let name = String::from_utf8(name.to_vec()).ok()?;
-            Some(Document { name, json: json.to_vec(), protobuf: protobuf.to_vec(), etag: etag::of(json) })
+            Some(Document { name, json: json.into(), protobuf: (*protobuf).into(), etag: etag::of(json) })
         }
         _ => None,
     };

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::identity::KnownUser;
 use super::identity::headers::NamedUser;
 use super::identity::trust::Trust;
-use crate::kube::review::UserInfo;
 use crate::telemetry::clock::Now;
 
 /// How long a verification holds. 1 s: certificates expire, and clocks are set, while connections are open.
@@ -33,7 +33,7 @@ pub(super) struct Verified {
     /// Whether the client is a front proxy, whose headers name the user.
     pub(super) front_proxy: bool,
     /// The user that the certificate names.
-    pub(super) client: Option<Arc<UserInfo>>,
+    pub(super) client: Option<Arc<KnownUser>>,
     /// Whether any trusted authority has signed it.
     pub(super) signed: bool,
     /// The last user in the headers of a front proxy.

@@ -1,6 +1,8 @@
 //! Requests for metrics: from the path and the query to the list of values, which is remembered for the status page.
 
-use super::kept::Answered;
+use std::sync::Arc;
+
+use super::kept::{Answered, KeptReply, ReplyKey};
 use super::message::{Encoding, Reply, Request};
 use super::negotiate::Transforms;
 use super::{Api, Asking, Authorized, Rejection, Stop, client, selectors};
@@ -13,29 +15,42 @@ use crate::metrics::{ExternalRequest, MetricRequest};
 use crate::parse::path::{ApiPath, ExternalPath, MetricPath};
 use crate::parse::query::Query;
 use crate::parse::selector::Selector;
+use crate::source::waiting::Patience;
 use crate::status::answers::{AnsweredError, AnsweredValue};
+use crate::telemetry::clock::Now;
 
 impl Api {
-    /// The reply to a request for metrics, as it was printed before, or as `answer` prints it now.
+    /// The reply that was printed before, if there is one and the client may have it.
+    pub(super) fn kept(&self, request: &Request<'_>, now: Now) -> Option<(Arc<KeptReply>, Authorized)> {
+        let key = ReplyKey::of(request)?;
+        let kept = self.kept.get(&key, &self.metrics.rules(), now)?;
+        let authorized = self.authorize(request, Some(&kept.path), Patience::NONE, now).ok()?;
+        Some((kept, authorized))
+    }
+
+    /// The reply to a request for metrics, as `answer` prints it now.
     pub(super) fn values(
         &self,
         request: &Request<'_>,
+        path: &ApiPath,
         asking: Asking,
         trace: &mut Trace,
         answer: &dyn Fn(Encoding, &mut Trace) -> Result<Answered, Stop>,
     ) -> Result<Reply, Stop> {
         let media_type = self.check(request, Encoding::OFFERED, Transforms::Refused)?;
         let encoding = Encoding::new(media_type, asking.pretty);
-        // A reply that is traced is always new.
+        // A reply that is traced is not an answer to anyone.
         if trace.is_on() {
             return answer(encoding, trace).map(|answered| answered.reply);
         }
-        self.status.answers.asked(request.target, asking.client, asking.now);
-        self.kept.reply(request.target, encoding, &self.metrics.rules(), asking.now, || {
-            let answered = answer(encoding, trace)?;
-            self.status.answers.served(request.target, asking.client, answered.value.clone(), self.clock.now());
-            Ok(answered)
-        })
+        let rules = self.metrics.rules();
+        let answered = answer(encoding, trace)?;
+        let (value, now) = (answered.value.clone(), self.clock.now());
+        let last = self.status.answers.served(request.target, asking.client, value, now);
+        if let Some(key) = ReplyKey::of(request) {
+            self.kept.put(&key, path, &answered, last, &rules, asking.now);
+        }
+        Ok(answered.reply)
     }
 
     /// Remembers the error of a request for a metric by a client that may have it.

@@ -1,16 +1,28 @@
 //! Keys of caches: the bytes of a value's hash input, so that borrowed and owned forms of a value have the same key.
 
+use std::borrow::Borrow;
+use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 
+use memchr::arch::all::is_equal;
+use ring::digest;
+
 /// The key of a value in a [`Cache`](super::Cache). All keys of one cache are made from the same fields.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Key(Vec<u8>);
+
+/// A key to look up. As a trait object it is hashed and compared by the code below, not by std's for slices: musl compares
+/// byte by byte, which took a sixth of a cached answer.
+pub(super) trait Lookup {
+    fn bytes(&self) -> &[u8];
+}
 
 impl Key {
     /// The key of a hashable value. Equal keys imply equal values: std ends strings with a byte that no string
     /// contains, and hashes the length of lists and the discriminant of enums.
     pub fn of(value: &(impl Hash + ?Sized)) -> Self {
-        let mut bytes = Bytes(Vec::with_capacity(USUAL));
+        let mut bytes = Bytes(SPARE.try_with(Cell::take).unwrap_or_default());
+        bytes.0.reserve(USUAL);
         value.hash(&mut bytes);
         Self(bytes.0)
     }
@@ -20,13 +32,83 @@ impl Key {
         self.0.len()
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// The SHA-256 of the key: another key that can be used in its place.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, &self.0).as_ref());
+        bytes
+    }
+
+    pub(super) fn lookup(&self) -> &dyn Lookup {
+        self
+    }
+
+    /// The same key, in as little memory as it needs.
+    pub(super) fn copy(&self) -> Self {
+        Self(self.0.as_slice().into())
+    }
+}
+
+impl Lookup for Key {
+    fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
+impl<'a> Borrow<dyn Lookup + 'a> for Key {
+    fn borrow(&self) -> &(dyn Lookup + 'a) {
+        self
+    }
+}
+
+impl PartialEq for dyn Lookup + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        is_equal(self.bytes(), other.bytes())
+    }
+}
+
+impl Eq for dyn Lookup + '_ {}
+
+impl Hash for dyn Lookup + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.bytes());
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.lookup() == other.lookup()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.lookup().hash(state);
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        if self.0.capacity() <= LARGEST_SPARE {
+            self.0.clear();
+            // The thread may be ending.
+            let _ = SPARE.try_with(|spare| spare.set(std::mem::take(&mut self.0)));
+        }
+    }
+}
+
+thread_local! {
+    /// The memory of the last key, for the next one: every answer needs keys, and none of them lasts.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// More than the length of most keys.
 const USUAL: usize = 256;
+
+/// Memory beyond this is not kept for other keys.
+const LARGEST_SPARE: usize = 4 * USUAL;
 
 /// Records the bytes to be hashed.
 struct Bytes(Vec<u8>);

@@ -34,7 +34,7 @@ fn load(cache: &Cache<u32>, key: &'static str, now: Instant, ttl: Duration, cost
 /// Waits until another caller waits for a flight.
 fn until_waiting(cache: &Cache<u32>, key: &'static str, callers: usize) {
     // The flight is held by the cache, by the loading caller and by each waiting caller.
-    while cache.store.lock().slots[Key::of(key).bytes()].flight.as_ref().map_or(0, Arc::strong_count) < 2 + callers {
+    while cache.store.lock().slots[&Key::of(key)].flight.as_ref().map_or(0, Arc::strong_count) < 2 + callers {
         thread::yield_now();
     }
 }

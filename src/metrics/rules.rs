@@ -48,7 +48,7 @@ pub enum PrintedKey {
 /// A serialized document.
 #[derive(Debug)]
 pub struct Printed {
-    pub body: Vec<u8>,
+    pub body: Arc<[u8]>,
     etag: OnceCell<String>,
 }
 
@@ -338,7 +338,7 @@ impl Rules {
 
     /// A document about these rules, serialized once per generation of them and of what other adapters list, because
     /// discovery is requested often and stays the same.
-    pub fn printed(&self, key: PrintedKey, listed: u64, print: impl FnOnce() -> Vec<u8>) -> Arc<Printed> {
+    pub fn printed(&self, key: PrintedKey, listed: u64, print: impl FnOnce() -> Arc<[u8]>) -> Arc<Printed> {
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = printed.get(&key).filter(|(of, _)| *of == listed) {
             return known.clone();

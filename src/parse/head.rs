@@ -79,12 +79,13 @@ const HEADERS_ON_STACK: usize = 64;
 pub fn parse(input: &[u8], seen: usize, limits: HeadLimits) -> Result<Option<Head<'_>>, HeadError> {
     // Ignores bytes beyond the limit, so that the result does not depend on how the bytes arrive.
     let input = input.get(..limits.bytes).unwrap_or(input);
-    // Usually the input is exactly one head. Then line ends need no search: httparse rejects a CR without an LF, so if
-    // there are as many LFs as CRs, each LF follows a CR.
+    // Usually the input is exactly one head. Then line ends need no search: httparse takes an LF alone for a line end, too, but
+    // rejects a CR without an LF, so all lines end in CRLF if there are as many CRs as lines.
     if seen == 0
-        && let [.., b'\r', b'\n', b'\r', b'\n'] = input
-        && memchr_iter(b'\n', input).count() == memchr_iter(b'\r', input).count()
+        && let [first, .., b'\r', b'\n', b'\r', b'\n'] = input
+        && *first != b'\n'
         && let Ok(head) = read(input, limits.headers)
+        && memchr_iter(b'\r', input).count() == head.headers.len() + 2
     {
         return Ok(Some(head));
     }
@@ -168,6 +169,10 @@ fn check_request<'a>(request: &httparse::Request<'_, 'a>, length: usize) -> Resu
 pub(crate) fn check(headers: &[Header<'_>], minor: u8) -> Result<(), HeadError> {
     let (mut hosts, mut length) = (0, None);
     for (name, value) in headers {
+        // Most names have the length of none of these.
+        if !matches!(name.len(), 4 | 6 | 7 | 14 | 17) {
+            continue;
+        }
         for forbidden in &["Transfer-Encoding", "Upgrade", "Expect"] {
             if is_named(name, forbidden) {
                 return Err(HeadError::Header(forbidden, "expected none, found one"));

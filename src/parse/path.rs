@@ -76,7 +76,7 @@ pub struct ExternalPath {
 }
 
 /// The attributes of a metric route for authorization.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes<'a> {
     pub group: Group,
     pub version: Version,

@@ -1,7 +1,8 @@
 //! The metric requests of the last hour with their clients, and values or errors. Bounded in requests, points and bytes.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::limits::StatusLimits;
@@ -13,7 +14,7 @@ use crate::telemetry::clock::Now;
 /// Answers by request target.
 #[derive(Debug)]
 pub(crate) struct AnswerLog {
-    requests: Mutex<HashMap<String, Answers>>,
+    requests: Mutex<HashMap<String, Logged>>,
     limits: StatusLimits,
     began: Instant,
 }
@@ -27,6 +28,22 @@ pub(crate) struct Answers {
     pub(crate) asked: i64,
     pub(crate) value: Option<AnsweredValue>,
     pub(crate) error: Option<AnsweredError>,
+}
+
+/// The last request for a target. Whoever serves its last answer once more notes that here, without looking for the target.
+#[derive(Debug, Default)]
+pub(crate) struct LastRequest {
+    is_hpa_controller: AtomicBool,
+    /// Unix milliseconds.
+    at: AtomicI64,
+}
+
+/// The answers to one target as they are kept.
+#[derive(Debug, Default)]
+struct Logged {
+    last: Arc<LastRequest>,
+    value: Option<AnsweredValue>,
+    error: Option<AnsweredError>,
     history: History,
 }
 
@@ -87,25 +104,24 @@ impl AnswerLog {
         Self { requests: Mutex::default(), limits, began: now.monotonic }
     }
 
-    /// Records a request; its values are recorded only if they were computed.
-    pub(crate) fn asked(&self, target: &str, client: MetricClient, now: Now) {
-        if let Some(answers) = self.lock().get_mut(target) {
-            (answers.client, answers.asked) = (client, now.unix_millis);
-        }
-    }
-
-    /// Records served values.
-    pub(crate) fn served(&self, target: &str, client: MetricClient, value: AnsweredValue, now: Now) {
+    /// Records served values. `None` if the target is too long to be kept.
+    pub(crate) fn served(
+        &self,
+        target: &str,
+        client: MetricClient,
+        value: AnsweredValue,
+        now: Now,
+    ) -> Option<Arc<LastRequest>> {
         let point = Point::Value(value.value as f32);
         self.note(target, client, point, now, |answers| {
             answers.value = Some(value);
             answers.error = None;
-        });
+        })
     }
 
     /// Records a served error.
     pub(crate) fn failed(&self, target: &str, client: MetricClient, error: AnsweredError, now: Now) {
-        self.note(target, client, Point::Error, now, |answers| answers.error = Some(error));
+        _ = self.note(target, client, Point::Error, now, |answers| answers.error = Some(error));
     }
 
     /// All targets of the last hour, sorted, with one point for each step, the newest last.
@@ -113,11 +129,12 @@ impl AnswerLog {
         let step = self.step(now);
         let since = now.unix_millis.saturating_sub(self.span().as_millis().try_into().unwrap_or(i64::MAX));
         let requests = self.lock();
-        let recent = requests.iter().filter(|(_, answers)| answers.asked >= since);
+        let recent = requests.iter().filter(|(_, logged)| logged.last.at() >= since);
         let mut all: Vec<_> = recent
-            .map(|(target, answers)| {
-                let points = answers.history.up_to(step, self.limits.points);
-                (target.clone(), answers.clone(), points)
+            .map(|(target, Logged { last, value, error, history })| {
+                let (client, asked) = (last.client(), last.at());
+                let answers = Answers { client, asked, value: value.clone(), error: error.clone() };
+                (target.clone(), answers, history.up_to(step, self.limits.points))
             })
             .collect();
         drop(requests);
@@ -129,8 +146,8 @@ impl AnswerLog {
     /// an error.
     pub(crate) fn of_hpa_controller(&self, since: i64) -> Vec<(String, bool)> {
         let requests = self.lock();
-        let asked = |answers: &Answers| answers.client == MetricClient::HpaController && answers.asked >= since;
-        let asked = requests.iter().filter(|(_, answers)| asked(answers));
+        let asked = |last: &LastRequest| last.client() == MetricClient::HpaController && last.at() >= since;
+        let asked = requests.iter().filter(|(_, answers)| asked(&answers.last));
         asked.map(|(target, answers)| (target.clone(), answers.error.is_some())).collect()
     }
 
@@ -139,29 +156,36 @@ impl AnswerLog {
         self.limits.step * u32::try_from(self.limits.points).unwrap_or(u32::MAX)
     }
 
-    fn note(&self, target: &str, client: MetricClient, point: Point, now: Now, change: impl FnOnce(&mut Answers)) {
+    fn note(
+        &self,
+        target: &str,
+        client: MetricClient,
+        point: Point,
+        now: Now,
+        change: impl FnOnce(&mut Logged),
+    ) -> Option<Arc<LastRequest>> {
         if target.len() > self.limits.target {
-            return;
+            return None;
         }
         let step = self.step(now);
         let mut requests = self.lock();
         if !requests.contains_key(target) {
             self.make_room(&mut requests);
         }
-        let new = || Answers { client, asked: 0, value: None, error: None, history: History::default() };
-        let answers = requests.entry(target.to_owned()).or_insert_with(new);
-        (answers.client, answers.asked) = (client, now.unix_millis);
+        let answers = requests.entry(target.to_owned()).or_default();
+        answers.last.note(client, now);
         answers.history.set(step, point, self.limits.points);
         change(answers);
+        Some(answers.last.clone())
     }
 
     /// Removes the target that was requested longest ago; targets of other clients are removed before those of the HPA
     /// controller.
-    fn make_room(&self, requests: &mut HashMap<String, Answers>) {
+    fn make_room(&self, requests: &mut HashMap<String, Logged>) {
         if requests.len() < self.limits.requests {
             return;
         }
-        let oldest = requests.iter().min_by_key(|(_, answers)| (answers.client, answers.asked));
+        let oldest = requests.iter().min_by_key(|(_, answers)| (answers.last.client(), answers.last.at()));
         if let Some(target) = oldest.map(|(target, _)| target.clone()) {
             requests.remove(&target);
         }
@@ -172,8 +196,27 @@ impl AnswerLog {
         u64::try_from(elapsed / self.limits.step.as_millis().max(1)).unwrap_or(u64::MAX)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Answers>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Logged>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LastRequest {
+    /// Records a request whose answer is the last one.
+    pub(crate) fn note(&self, client: MetricClient, now: Now) {
+        self.is_hpa_controller.store(client == MetricClient::HpaController, Ordering::Relaxed);
+        self.at.store(now.unix_millis, Ordering::Relaxed);
+    }
+
+    fn client(&self) -> MetricClient {
+        match self.is_hpa_controller.load(Ordering::Relaxed) {
+            true => MetricClient::HpaController,
+            false => MetricClient::Other,
+        }
+    }
+
+    fn at(&self) -> i64 {
+        self.at.load(Ordering::Relaxed)
     }
 }
 
@@ -289,8 +332,7 @@ mod tests {
         log.served("/new", MetricClient::Other, value(1.0), at(start, 2));
         let targets = || log.all(at(start, 3)).into_iter().map(|(target, ..)| target).collect::<Vec<_>>();
         assert_eq!(targets(), ["/hpa", "/new"]);
-        log.asked("/unknown", MetricClient::Other, at(start, 3));
-        log.served(&"/long".repeat(1_000), MetricClient::Other, value(1.0), at(start, 3));
+        assert!(log.served(&"/long".repeat(1_000), MetricClient::Other, value(1.0), at(start, 3)).is_none());
         assert_eq!(targets(), ["/hpa", "/new"]);
     }
 

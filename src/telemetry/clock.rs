@@ -17,22 +17,39 @@ pub struct Now {
 
 /// A clock.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Now + Send + Sync>);
+pub struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    System,
+    Told(Arc<dyn Fn() -> Now + Send + Sync>),
+}
 
 impl Clock {
     /// The machine's clocks.
     pub fn system() -> Self {
-        Self(Arc::new(|| Now { monotonic: Instant::now(), unix_millis: unix_millis(SystemTime::now()) }))
+        Self(Source::System)
     }
 
     /// A clock that returns the times of `time`.
     pub fn told_by(time: impl Fn() -> Now + Send + Sync + 'static) -> Self {
-        Self(Arc::new(time))
+        Self(Source::Told(Arc::new(time)))
     }
 
     /// The current time.
     pub fn now(&self) -> Now {
-        (self.0)()
+        match &self.0 {
+            Source::System => Now { monotonic: Instant::now(), unix_millis: unix_millis(SystemTime::now()) },
+            Source::Told(time) => time(),
+        }
+    }
+
+    /// The current time of the monotonic clock alone.
+    pub(crate) fn monotonic(&self) -> Instant {
+        match &self.0 {
+            Source::System => Instant::now(),
+            Source::Told(time) => time().monotonic,
+        }
     }
 }
 

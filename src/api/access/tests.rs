@@ -10,7 +10,7 @@ const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1";
 
 fn user(via: Via, groups: &[&str]) -> User {
     let groups = groups.iter().map(|&group| group.to_owned()).collect();
-    User { info: Arc::new(UserInfo { username: "u".to_owned(), groups, ..UserInfo::default() }), via }
+    User { info: UserInfo { username: "u".to_owned(), groups, ..UserInfo::default() }.into(), via }
 }
 
 /// `yes`, `no: text`, or `ask` where a review is needed.

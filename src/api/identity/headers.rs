@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use memchr::arch::all::is_equal;
+
+use super::KnownUser;
 use super::trust::RemoteHeaders;
 use crate::kube::review::UserInfo;
 use crate::parse::head::{Header, is_named};
@@ -44,11 +47,11 @@ pub(super) fn user(names: &RemoteHeaders, headers: &[Header<'_>]) -> Result<Opti
 #[derive(Debug)]
 pub(in crate::api) struct NamedUser {
     lines: Vec<(String, Vec<u8>)>,
-    pub(super) info: Arc<UserInfo>,
+    pub(super) info: Arc<KnownUser>,
 }
 
 impl NamedUser {
-    pub(super) fn new(names: &RemoteHeaders, headers: &[Header<'_>], info: Arc<UserInfo>) -> Self {
+    pub(super) fn new(names: &RemoteHeaders, headers: &[Header<'_>], info: Arc<KnownUser>) -> Self {
         let lines = lines(names, headers).map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
         Self { lines, info }
     }
@@ -58,7 +61,9 @@ impl NamedUser {
         let mut known = self.lines.as_slice();
         for (line, value) in headers {
             match known {
-                [(first, same), after @ ..] if first == line && same == value => known = after,
+                [(name, same), after @ ..] if is_equal(name.as_bytes(), line.as_bytes()) && is_equal(same, value) => {
+                    known = after;
+                }
                 _ if names_users(names, line) => return false,
                 _ => {}
             }
@@ -164,7 +169,7 @@ mod tests {
     fn recognizes_lines_that_name_a_user() {
         let names = RemoteHeaders::usual();
         let lines: &[Header<'_>] = &[("Accept", b"*/*"), ("X-Remote-User", b"u"), ("x-remote-group", b"a"), ("X", b"")];
-        let known = NamedUser::new(&names, lines, Arc::default());
+        let known = NamedUser::new(&names, lines, UserInfo::default().into());
         let is_in = |headers: &[Header<'_>]| known.is_in(&names, headers);
         assert!(is_in(lines));
         assert!(is_in(&[("X-Remote-User", b"u"), ("x-remote-group", b"a"), ("Accept", b"text/html")]));

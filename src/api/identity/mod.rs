@@ -5,6 +5,7 @@
 pub(super) mod headers;
 mod subject;
 pub(crate) mod trust;
+mod user;
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
@@ -16,6 +17,8 @@ use ring::digest;
 use self::headers::NamedUser;
 use self::subject::subject;
 use self::trust::{RemoteHeaders, Trust};
+pub(crate) use self::user::KnownUser;
+pub use self::user::{User, Via};
 use super::message::Request;
 use super::peer::{Peer, Verified};
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
@@ -27,9 +30,6 @@ use crate::parse::head::Header;
 use crate::parse::sort;
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::ClientClass;
-
-const AUTHENTICATED: &str = "system:authenticated";
-const UNAUTHENTICATED: &str = "system:unauthenticated";
 
 /// Why a certificate authenticates no user.
 const UNTRUSTED: &str = "the client's certificate names no user or is signed by no trusted authority";
@@ -47,29 +47,9 @@ pub struct Identity {
 /// The cached result of a TokenReview.
 struct Reviewed {
     /// `None` if the token is invalid.
-    user: Option<Arc<UserInfo>>,
+    user: Option<Arc<KnownUser>>,
     /// Why the token could not be reviewed.
     error: String,
-}
-
-/// A user, and how it was authenticated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// As Kubernetes describes it, with the group that Kubernetes adds; many requests of one user share it.
-    pub info: Arc<UserInfo>,
-    /// How it was authenticated.
-    pub via: Via,
-}
-
-/// How a user was authenticated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Via {
-    /// By the headers of a front proxy, which has authorized the request already.
-    FrontProxy,
-    /// By its own certificate or token.
-    Direct,
-    /// It was not authenticated.
-    Anonymous,
 }
 
 /// Why a request cannot be authenticated.
@@ -186,7 +166,7 @@ impl Identity {
     }
 
     /// The user of a token: reviewed by the Kubernetes API, or cached; `None` if the token is invalid.
-    fn review(&self, token: &str, wait: Wait, now: Now) -> Result<Option<Arc<UserInfo>>, AuthenticationError> {
+    fn review(&self, token: &str, wait: Wait, now: Now) -> Result<Option<Arc<KnownUser>>, AuthenticationError> {
         let Some(reviewer) = &self.reviewer else {
             return Err(AuthenticationError::Unauthorized("TokenReview needs the Kubernetes API".to_owned()));
         };
@@ -225,7 +205,7 @@ impl Identity {
 
 /// Approximate size of a cached result in bytes.
 fn cost(answer: &Result<Reviewed, CallError>) -> usize {
-    answer.as_ref().ok().and_then(|answer| answer.user.as_deref()).map_or(0, size) + 128
+    answer.as_ref().ok().and_then(|answer| answer.user.as_deref()).map_or(0, |user| size(user)) + 128
 }
 
 /// Bytes of the texts that describe a user.
@@ -238,33 +218,7 @@ pub(super) fn size(user: &UserInfo) -> usize {
 impl Reviewed {
     fn new(answer: TokenReviewStatus) -> Self {
         let TokenReviewStatus { authenticated, user, error } = answer;
-        Self { user: (authenticated && !user.username.is_empty()).then(|| known(user)), error }
-    }
-}
-
-/// An authenticated user, in the group that Kubernetes adds.
-fn known(mut info: UserInfo) -> Arc<UserInfo> {
-    if !info.groups.iter().any(|group| group == AUTHENTICATED || group == UNAUTHENTICATED) {
-        info.groups.push(AUTHENTICATED.to_owned());
-    }
-    Arc::new(info)
-}
-
-impl User {
-    fn anonymous() -> Self {
-        let groups = vec![UNAUTHENTICATED.to_owned()];
-        let info = UserInfo { username: "system:anonymous".to_owned(), groups, ..UserInfo::default() };
-        Self { info: Arc::new(info), via: Via::Anonymous }
-    }
-
-    /// Whether the user is in this group.
-    pub fn is_of(&self, group: &str) -> bool {
-        self.info.groups.iter().any(|known| known == group)
-    }
-
-    /// Whether the user is authenticated.
-    pub fn is_authenticated(&self) -> bool {
-        self.is_of(AUTHENTICATED)
+        Self { user: (authenticated && !user.username.is_empty()).then(|| KnownUser::authenticated(user)), error }
     }
 }
 
@@ -273,12 +227,12 @@ fn named(
     names: &RemoteHeaders,
     headers: &[Header<'_>],
     verified: &Verified,
-) -> Result<Option<Arc<UserInfo>>, headers::NotUtf8> {
+) -> Result<Option<Arc<KnownUser>>, headers::NotUtf8> {
     let last = verified.named.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if let Some(last) = last.filter(|last| last.is_in(names, headers)) {
         return Ok(Some(last.info.clone()));
     }
-    let Some(info) = headers::user(names, headers)?.map(known) else { return Ok(None) };
+    let Some(info) = headers::user(names, headers)?.map(KnownUser::authenticated) else { return Ok(None) };
     let new = NamedUser::new(names, headers, info.clone());
     *verified.named.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(new));
     Ok(Some(info))
@@ -297,7 +251,7 @@ fn verify(trust: &Trust, chain: &[Vec<u8>], now: Now) -> Verified {
         let hash = chain.first().map(|der| digest::digest(&digest::SHA256, der));
         let hash: String = hash.iter().flat_map(AsRef::as_ref).map(|byte| format!("{byte:02x}")).collect();
         let id = ("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("X509SHA256={hash}")]);
-        known(UserInfo {
+        KnownUser::authenticated(UserInfo {
             username: subject.common_name,
             uid: subject.uid,
             groups: subject.organizations,

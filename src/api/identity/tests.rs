@@ -152,13 +152,13 @@ fn reads_users_from_certificates() {
     let expected = UserInfo {
         username: "admin".to_owned(),
         uid: "7".to_owned(),
-        groups: vec![AUTHENTICATED.to_owned()],
+        groups: vec!["system:authenticated".to_owned()],
         extra: sort::map([(
             "authentication.kubernetes.io/credential-id".to_owned(),
             vec![format!("X509SHA256={hash}")],
         )]),
     };
-    assert_eq!(user, User { info: Arc::new(expected), via: Via::Direct });
+    assert_eq!(user, User { info: expected.into(), via: Via::Direct });
     assert_eq!(identity.client_class(Some(&peer), now()), ClientClass::Verified);
     assert_eq!(identity.client_class(Some(&Peer::new(vec![PROXIES.issue("proxy")])), now()), ClientClass::FrontProxy);
     assert_eq!(identity.client_class(Some(&Peer::new(vec![OTHERS.issue("proxy")])), now()), ClientClass::Unverified);

@@ -45,7 +45,7 @@ impl Answers for Local<'_> {
     fn answer(&self, path: &str) -> Answered {
         let (reply, trace) = ask::ask(&self.api, path, self.wait, self.limits, self.clock);
         let events = trace.events().iter().map(|event| (event.topic(), event.text())).collect();
-        Answered { code: reply.code, body: reply.body, server: None, events }
+        Answered { code: reply.code, body: reply.body.to_vec(), server: None, events }
     }
 
     fn version(&self) -> String {

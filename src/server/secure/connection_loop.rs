@@ -105,8 +105,14 @@ impl Inbox {
     }
 
     fn put(&self, message: Message) {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
-        self.waker.wake();
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = messages.is_empty();
+        messages.push(message);
+        drop(messages);
+        // Whoever put the first one wakes the worker for all of them.
+        if is_first {
+            self.waker.wake();
+        }
     }
 
     fn take(&self) -> Vec<Message> {

@@ -1,7 +1,7 @@
 //! HTTP/1 on one connection, without I/O: bytes in, requests out; replies in, bytes out, in the order of the requests.
 //! After a request has been rejected, no further byte is read.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Write;
 
 use crate::api::message::{Origin, Reply, Request};
@@ -56,6 +56,38 @@ impl H1Connection {
     /// Whether no byte of the next request has arrived.
     pub(super) fn is_idle(&self) -> bool {
         self.input.is_empty() && self.under_way.is_none() && self.unsent().is_empty()
+    }
+
+    /// Whether a part of a head is kept, to which the next bytes belong.
+    pub(super) fn has_input(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// Looks for the next request in bytes that have just arrived, while there is no other input, and hands it to `ask`.
+    /// Returns how many bytes were used. Most requests arrive whole, and are not copied; a part of a head is kept.
+    pub(super) fn next_in<T>(
+        &mut self,
+        bytes: &[u8],
+        limits: head::HeadLimits,
+        peer: Option<&Peer>,
+        ask: impl FnOnce(&Request<'_>) -> T,
+    ) -> (Next<T>, usize) {
+        match head::parse(bytes, 0, limits) {
+            Ok(Some(head)) => {
+                self.under_way = Some(UnderWay { length: 0, ..UnderWay::new(&head) });
+                (Next::Asked(ask(&request(&head, peer))), head.length)
+            }
+            _ => {
+                self.receive(bytes);
+                (self.next(limits, peer, ask), bytes.len())
+            }
+        }
+    }
+
+    /// Keeps the head of the request that is under way, which [`Self::next_in`] has found.
+    pub(super) fn keep(&mut self, head: &[u8]) {
+        self.input = head.to_vec();
+        self.under_way.iter_mut().for_each(|under_way| under_way.length = head.len());
     }
 
     /// Looks for the next request, when the one before is answered, and hands it to `ask`.
@@ -123,7 +155,8 @@ impl H1Connection {
         self.sent += count;
         if self.sent >= self.output.len() {
             // An idle connection holds no memory for output.
-            (self.output, self.sent) = (Vec::new(), 0);
+            spare(std::mem::take(&mut self.output));
+            self.sent = 0;
         }
     }
 
@@ -155,11 +188,29 @@ fn request<'a>(head: &'a Head<'_>, peer: Option<&'a Peer>) -> Request<'a> {
     Request { method: head.method, target: head.target, headers: &head.headers, origin: Origin::Network(peer) }
 }
 
+thread_local! {
+    /// The memory of the last output, for that of the next connection.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Memory beyond this is not kept for other connections. 16 KiB, which most replies fit into.
+const LARGEST_SPARE: usize = 16 * 1024;
+
+fn spare(mut memory: Vec<u8>) {
+    if memory.capacity() <= LARGEST_SPARE {
+        memory.clear();
+        SPARE.set(memory);
+    }
+}
+
 /// The maximum size of a head, almost exactly.
 const HEAD: usize = 256;
 
 /// Status line and headers (RFC 9112 §4).
 fn head_of(output: &mut Vec<u8>, reply: &Reply, connection: &str, unix_millis: i64) {
+    if output.capacity() == 0 {
+        *output = SPARE.take();
+    }
     output.reserve(HEAD + reply.body.len());
     if reply.code == 200 && reply.extra_headers.is_empty() {
         usual(output, reply, unix_millis);

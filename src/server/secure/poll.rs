@@ -50,7 +50,8 @@ impl Poller {
     pub(super) fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let waker = Waker(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
-        epoll::add(&epoll, &*waker.0, EventData::new_u64(WOKEN), EventFlags::IN)?;
+        // Each write is an event of its own, so nothing has to be read.
+        epoll::add(&epoll, &*waker.0, EventData::new_u64(WOKEN), EventFlags::IN | EventFlags::ET)?;
         Ok(Self { epoll, waker })
     }
 
@@ -93,7 +94,7 @@ impl Poller {
         for event in happened {
             let (data, flags) = (event.data, event.flags);
             match data.u64() {
-                WOKEN => self.waker.rest(),
+                WOKEN => {}
                 token => ready.push(Ready { token, broken: flags.intersects(EventFlags::ERR | EventFlags::HUP) }),
             }
         }
@@ -113,12 +114,8 @@ impl Interest {
 
 impl Waker {
     pub(super) fn wake(&self) {
-        // Full means that it is awake already.
+        // It adds up what is written, and has room for 2^64 - 2.
         let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
-    }
-
-    fn rest(&self) {
-        let _ = rustix::io::read(&*self.0, &mut [0; 8]);
     }
 }
 

@@ -198,12 +198,15 @@ impl<S: Socket> Connection<S> {
                 continue;
             }
             if budget == 0 {
-                self.rest(now);
+                if self.tls.reader().fill_buf().unwrap_or_default().is_empty() {
+                    self.rest(now);
+                } else {
+                    self.enter(Phase::Head, now);
+                }
                 return Ok(Turn::Again);
             }
             budget -= 1;
-            let limits = self.head_limits(context.limits);
-            match self.h1.next(limits, self.peer.as_deref(), context.answer) {
+            match self.next(context) {
                 Next::Asked(Answer::Reply(reply)) => {
                     self.answer(&reply, context.leaving, context.now);
                     continue;
@@ -228,6 +231,26 @@ impl<S: Socket> Connection<S> {
                 }
             }
         }
+    }
+
+    /// The next request, in what was received and decrypted.
+    fn next(&mut self, context: &Context<'_>) -> Next<Answer> {
+        let (limits, peer) = (self.head_limits(context.limits), self.peer.as_deref());
+        if self.h1.has_input() {
+            return self.h1.next(limits, peer, context.answer);
+        }
+        let mut reader = self.tls.reader();
+        // An error tells that there is nothing to read, or will be nothing: the next step finds that, too.
+        let bytes = reader.fill_buf().unwrap_or_default();
+        if bytes.is_empty() {
+            return self.h1.next(limits, peer, context.answer);
+        }
+        let (next, used) = self.h1.next_in(bytes, limits, peer, context.answer);
+        if let Next::Asked(Answer::WouldWait(_)) = next {
+            self.h1.keep(bytes.get(..used).unwrap_or_default());
+        }
+        reader.consume(used);
+        next
     }
 
     fn head_limits(&self, limits: &Limits) -> head::HeadLimits {
@@ -255,37 +278,39 @@ impl<S: Socket> Connection<S> {
         (self.phase, self.since) = (Phase::Idle, now.monotonic);
     }
 
-    /// Passes received bytes to h1: those that rustls has already decrypted, otherwise those of one read of the socket,
-    /// unless it is known to be empty. A read may yield nothing: a record can be empty, and a peer can send thousands
-    /// of them per head.
+    /// Makes more bytes available to [`Self::next`]: those that were decrypted with others, otherwise those of one read of
+    /// the socket, unless it is known to be empty. A read may yield nothing: a record can be empty, and a peer can send
+    /// thousands of them per head.
     fn fill(&mut self, drained: &mut bool) -> Result<(), Stop> {
-        let mut read = false;
-        loop {
-            let state = self.tls.process_new_packets().map_err(|_| self.broken())?;
-            if state.plaintext_bytes_to_read() > 0 {
-                let mut reader = self.tls.reader();
-                let bytes = reader.fill_buf().map_err(|_| Stop::End(Ended::Broken))?;
+        match self.tls.reader().into_first_chunk() {
+            // Whatever was received is decrypted: so the client has closed.
+            Ok([]) => return Err(self.closed()),
+            Ok(bytes) => {
                 let count = bytes.len();
                 self.h1.receive(bytes);
-                reader.consume(count);
+                self.tls.reader().consume(count);
                 return Ok(());
             }
-            if state.peer_has_closed() {
-                self.send_close_notify();
-                return Err(Stop::End(Ended::Closed));
-            }
-            if *drained {
-                return Err(Stop::Blocked);
-            }
-            if std::mem::replace(&mut read, true) {
-                return Ok(());
-            }
-            match self.tls.read_tls(&mut self.socket) {
-                Ok(0) => return Err(Stop::End(Ended::Closed)),
-                Ok(count) => *drained = count < READ,
-                Err(error) => return Err(stop(&error)),
-            }
+            Err(_) if *drained => return Err(Stop::Blocked),
+            Err(_) => {}
         }
+        match self.tls.read_tls(&mut self.socket) {
+            Ok(0) => return Err(Stop::End(Ended::Closed)),
+            Ok(count) => *drained = count < READ,
+            Err(error) => return Err(stop(&error)),
+        }
+        let state = self.tls.process_new_packets().map_err(|_| self.broken())?;
+        match state.plaintext_bytes_to_read() {
+            0 if state.peer_has_closed() => Err(self.closed()),
+            0 if *drained => Err(Stop::Blocked),
+            _ => Ok(()),
+        }
+    }
+
+    /// Closes as the client did.
+    fn closed(&mut self) -> Stop {
+        self.send_close_notify();
+        Stop::End(Ended::Closed)
     }
 
     /// Sends a TLS alert to a peer that breaks TLS, if one write takes it.

@@ -1,0 +1,105 @@
+//! Users as they are authenticated, in the form that every request of them shares.
+
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use once_cell::sync::Lazy;
+
+use crate::cache::Key;
+use crate::kube::review::UserInfo;
+
+const AUTHENTICATED: &str = "system:authenticated";
+const UNAUTHENTICATED: &str = "system:unauthenticated";
+
+/// The users that kube-controller-manager asks for metrics as: with a service account for each controller, and without.
+const HPA_CONTROLLERS: [&str; 2] =
+    ["system:serviceaccount:kube-system:horizontal-pod-autoscaler", "system:kube-controller-manager"];
+
+/// A user, and how it was authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// As Kubernetes describes it, with the group that Kubernetes adds; many requests of one user share it.
+    pub info: Arc<KnownUser>,
+    /// How it was authenticated.
+    pub via: Via,
+}
+
+/// What Kubernetes says of a user, and a digest of that, which stands for it in keys: hashing and copying all its groups
+/// for each request would cost more than the rest of its authorization.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KnownUser {
+    info: UserInfo,
+    /// SHA-256, so that no other user has the same.
+    digest: [u8; 32],
+    is_hpa_controller: bool,
+}
+
+/// How a user was authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Via {
+    /// By the headers of a front proxy, which has authorized the request already.
+    FrontProxy,
+    /// By its own certificate or token.
+    Direct,
+    /// It was not authenticated.
+    Anonymous,
+}
+
+static ANONYMOUS: Lazy<Arc<KnownUser>> = Lazy::new(|| {
+    let groups = vec![UNAUTHENTICATED.to_owned()];
+    UserInfo { username: "system:anonymous".to_owned(), groups, ..UserInfo::default() }.into()
+});
+
+impl KnownUser {
+    /// An authenticated user, in the group that Kubernetes adds.
+    pub(super) fn authenticated(mut info: UserInfo) -> Arc<Self> {
+        if !info.groups.iter().any(|group| group == AUTHENTICATED || group == UNAUTHENTICATED) {
+            info.groups.push(AUTHENTICATED.to_owned());
+        }
+        info.into()
+    }
+
+    /// Whether it is the HPA controller, by its name.
+    pub(crate) fn is_hpa_controller(&self) -> bool {
+        self.is_hpa_controller
+    }
+}
+
+impl From<UserInfo> for Arc<KnownUser> {
+    fn from(info: UserInfo) -> Self {
+        let digest = Key::of(&info).digest();
+        let is_hpa_controller = HPA_CONTROLLERS.contains(&&*info.username);
+        Self::new(KnownUser { info, digest, is_hpa_controller })
+    }
+}
+
+impl Deref for KnownUser {
+    type Target = UserInfo;
+
+    fn deref(&self) -> &UserInfo {
+        &self.info
+    }
+}
+
+impl Hash for KnownUser {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
+
+impl User {
+    pub(super) fn anonymous() -> Self {
+        Self { info: ANONYMOUS.clone(), via: Via::Anonymous }
+    }
+
+    /// Whether the user is in this group.
+    pub fn is_of(&self, group: &str) -> bool {
+        self.info.groups.iter().any(|known| known == group)
+    }
+
+    /// Whether the user is authenticated.
+    pub fn is_authenticated(&self) -> bool {
+        self.is_of(AUTHENTICATED)
+    }
+}
