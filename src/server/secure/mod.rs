@@ -13,6 +13,7 @@ mod h1;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod harness;
 mod poll;
+mod reply_head;
 mod shared;
 mod slots;
 mod tls;

@@ -1,6 +1,7 @@
 //! One connection over TLS: its phases, deadlines and actions. It never blocks: the connection loop calls it when its
 //! socket is ready.
 
+mod deadlines;
 pub(super) mod handshake;
 #[cfg(test)]
 mod tests;
@@ -145,11 +146,6 @@ impl<S: Socket> Connection<S> {
     /// Whether the client has no verified certificate.
     pub(super) fn is_unverified(&self) -> bool {
         self.slot.client_class() == ClientClass::Unverified
-    }
-
-    /// Whether no request is in progress or was until recently, because the client may already have sent the next one.
-    pub(super) fn is_quiet(&self, now: Instant) -> bool {
-        self.phase == Phase::Idle && now.saturating_duration_since(self.since) > QUIET
     }
 
     /// The request that has to wait: its head, and the client's certificates.
@@ -375,23 +371,6 @@ impl<S: Socket> Connection<S> {
         self.tls.send_close_notify();
         let _ = self.tls.write_tls(&mut self.socket);
     }
-
-    /// Why it is overdue, if it is.
-    pub(super) fn overdue(&self, limits: &Limits, now: Instant) -> Option<Ended> {
-        let (longest, why) = match self.phase {
-            Phase::Handshake => (limits.connection.handshake, Ended::Closed),
-            Phase::Idle if self.is_unverified() => (limits.connection.idle, Ended::Idle),
-            Phase::Idle => (limits.connection.verified_idle, Ended::Idle),
-            Phase::Head => (limits.connection.head_time, Ended::HeadTimeout),
-            // Workers answer within their time; this is for a bug that loses the answer.
-            Phase::Waiting => (3 * limits.answer.deadline, Ended::Broken),
-            Phase::Writing => (limits.connection.write, Ended::WriteTimeout),
-            Phase::Lingering(_) => {
-                (limits.connection.linger, if self.refused { Ended::Refused } else { Ended::Closed })
-            }
-        };
-        (now.saturating_duration_since(self.since) > longest).then_some(why)
-    }
 }
 
 /// How often connections are checked whether they are [overdue](Connection::overdue).
@@ -399,9 +378,6 @@ pub(super) const SWEEP: Duration = Duration::from_millis(250);
 
 /// How often a worker without connections records a heartbeat.
 pub(super) const IDLE: Duration = Duration::from_secs(1);
-
-/// How long a connection idles before it counts as quiet.
-const QUIET: Duration = Duration::from_secs(1);
 
 fn stop(error: &io::Error) -> Stop {
     match error.kind() {
