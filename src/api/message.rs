@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::peer::Peer;
 use crate::kube::protobuf::{self, Object};
-use crate::kube::yaml;
+use crate::kube::{json, yaml};
 use crate::parse::head::{Header, is_named};
 use crate::parse::json::indent;
 
@@ -116,6 +116,9 @@ pub(crate) const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2
 /// The media type of messages between replicas.
 pub(crate) const BYTES: &str = "application/octet-stream";
 
+/// Capacity for a response about one object without reallocation.
+const ROOM: usize = 1024;
+
 /// Plain text of health checks.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -186,26 +189,26 @@ impl Reply {
 
     /// An object in one of its encodings.
     pub(crate) fn object(code: u16, object: &impl Object, encoding: Encoding) -> Self {
-        let body = match encoding {
-            Encoding::Json { pretty } => return Self::json(code, object, pretty),
-            Encoding::Protobuf => protobuf::encode(object),
+        if encoding == Encoding::Protobuf {
+            return Self::new(code, PROTOBUF, protobuf::encode(object));
+        }
+        let mut body = Vec::with_capacity(ROOM);
+        object.json(&mut body);
+        match encoding {
+            Encoding::Json { pretty } => Self::of_json(code, body, pretty),
             // As in Kubernetes, YAML is converted from JSON.
-            Encoding::Yaml => {
-                let json = Self::json(code, object, false).body;
-                yaml::print(&serde_json::from_slice(&json).unwrap_or(Value::Null)).into_bytes()
-            }
-        };
-        Self::new(code, encoding.media_type(), body)
+            _ => Self::new(code, YAML, yaml::print(&serde_json::from_slice(&body).unwrap_or(Value::Null))),
+        }
     }
 
     /// JSON with one newline at its end; indented by two spaces if `pretty`.
     pub fn json(code: u16, value: &impl Serialize, pretty: bool) -> Self {
-        // Capacity for a response about one object without reallocation.
-        let mut body = Vec::with_capacity(1024);
-        // Serialization of our own values cannot fail; if it did, the body would be empty.
-        if serde_json::to_writer(&mut body, value).is_err() {
-            body.clear();
-        }
+        let mut body = Vec::with_capacity(ROOM);
+        json::value(value, &mut body);
+        Self::of_json(code, body, pretty)
+    }
+
+    fn of_json(code: u16, mut body: Vec<u8>, pretty: bool) -> Self {
         if pretty {
             body = indent(&body);
         }

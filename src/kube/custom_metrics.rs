@@ -1,11 +1,12 @@
 //! `custom.metrics.k8s.io` MetricValueList in both versions.
 
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use std::io::Write;
+use std::sync::Arc;
 
+use super::json;
 use super::meta::{LabelSelector, ObjectReference, Time};
 use super::protobuf::{Fields, ListMeta, Message, Object, TypeMeta};
-use super::status::Empty;
+use crate::parse::digits;
 use crate::parse::path::{CUSTOM_METRICS, Version};
 use crate::parse::quantity::Milli;
 
@@ -33,64 +34,25 @@ pub struct MetricValue {
     pub value: Milli,
 }
 
-impl Serialize for MetricValueList<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_struct("MetricValueList", 4)?;
-        list.serialize_field("kind", "MetricValueList")?;
-        list.serialize_field("apiVersion", &format_args!("{CUSTOM_METRICS}/{}", self.version.as_str()))?;
-        list.serialize_field("metadata", &Empty {})?;
-        list.serialize_field("items", &Items(self))?;
-        list.end()
-    }
-}
-
-struct Items<'a>(&'a MetricValueList<'a>);
-
-impl Serialize for Items<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.items.iter().map(|item| Item { list: self.0, item }))
-    }
-}
-
-struct Item<'a> {
-    list: &'a MetricValueList<'a>,
-    item: &'a MetricValue,
-}
-
-/// `metric` of a v1beta2 item.
-#[derive(Serialize)]
-struct MetricIdentifier<'a> {
-    name: &'a str,
-    selector: Option<&'a LabelSelector>,
-}
-
-/// The versions differ in names only: v1beta1 has `metricName`, `window` and `selector`; v1beta2 has `metric` and
-/// `windowSeconds`.
-impl Serialize for Item<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (list, item) = (self.list, self.item);
-        let mut value = serializer.serialize_struct("MetricValue", 6)?;
-        value.serialize_field("describedObject", &item.described_object)?;
-        let window = match list.version {
-            Version::V1Beta1 => {
-                value.serialize_field("metricName", list.metric)?;
-                "window"
+impl MetricValueList<'_> {
+    /// Appends it as JSON, as Kubernetes orders its keys.
+    pub fn json(&self, body: &mut Vec<u8>) {
+        body.extend_from_slice(br#"{"kind":"MetricValueList","apiVersion":""#);
+        [CUSTOM_METRICS, "/", self.version.as_str()].iter().for_each(|part| body.extend_from_slice(part.as_bytes()));
+        body.extend_from_slice(br#"","metadata":{},"items":["#);
+        let mut texts = ItemTexts::default();
+        for (number, item) in self.items.iter().enumerate() {
+            let start = body.len();
+            if number > 0 {
+                body.push(b',');
             }
-            Version::V1Beta2 => {
-                value.serialize_field("metric", &MetricIdentifier { name: list.metric, selector: list.selector })?;
-                "windowSeconds"
+            texts.json(self, item, body);
+            if number == 0 {
+                // Items differ by few bytes.
+                body.reserve((body.len() - start + 8) * (self.items.len() - 1));
             }
-        };
-        value.serialize_field("timestamp", &item.timestamp)?;
-        match item.window_seconds {
-            Some(seconds) => value.serialize_field(window, &seconds)?,
-            None => value.skip_field(window)?,
         }
-        value.serialize_field("value", &format_args!("{}", item.value))?;
-        if list.version == Version::V1Beta1 {
-            value.serialize_field("selector", &list.selector)?;
-        }
-        value.end()
+        body.extend_from_slice(b"]}");
     }
 }
 
@@ -98,8 +60,115 @@ impl Object for MetricValueList<'_> {
     fn type_meta(&self) -> TypeMeta {
         TypeMeta { kind: "MetricValueList", group: CUSTOM_METRICS, version: self.version.as_str() }
     }
+
+    fn json(&self, body: &mut Vec<u8>) {
+        self.json(body);
+    }
 }
 
+/// The parts of items that mostly are the same, as they are printed: thousands of pods differ in names and values alone.
+#[derive(Default)]
+struct ItemTexts {
+    /// The kind, the namespace and the API version that `before` and `after` are of.
+    of: Option<(Arc<str>, Option<Arc<str>>, Arc<str>)>,
+    /// What is before and after the name.
+    before: Vec<u8>,
+    after: Vec<u8>,
+    /// What is between those and the value, for times in even and in odd seconds: pods are scraped within few.
+    times: [(Option<(Time, Option<i64>)>, Vec<u8>); 2],
+}
+
+impl ItemTexts {
+    /// Whether `before` and `after` are those of this object; if not, they are cleared, to be written again.
+    fn is_of(&mut self, object: &ObjectReference) -> bool {
+        let is_same = self.of.as_ref().is_some_and(|(kind, namespace, api_version)| {
+            *kind == object.kind && *namespace == object.namespace && *api_version == object.api_version
+        });
+        if !is_same {
+            self.of = Some((object.kind.clone(), object.namespace.clone(), object.api_version.clone()));
+            self.before.clear();
+            self.after.clear();
+        }
+        is_same
+    }
+
+    /// The text for the times of an item, which `write` writes if it is another than before.
+    fn times(&mut self, item: &MetricValue, write: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+        let [even, odd] = &mut self.times;
+        let (of, text) = if item.timestamp.0 % 2 == 0 { even } else { odd };
+        let new = Some((item.timestamp, item.window_seconds));
+        if *of != new {
+            *of = new;
+            text.clear();
+            write(text);
+        }
+        text
+    }
+
+    /// The versions differ in names only: v1beta1 has `metricName`, `window` and `selector`; v1beta2 has `metric` and
+    /// `windowSeconds`.
+    fn json(&mut self, list: &MetricValueList<'_>, item: &MetricValue, body: &mut Vec<u8>) {
+        let object = &item.described_object;
+        if !self.is_of(object) {
+            let (before, after) = (&mut self.before, &mut self.after);
+            before.extend_from_slice(br#"{"describedObject":{"kind":"#);
+            json::text(&object.kind, before);
+            if let Some(namespace) = &object.namespace {
+                before.extend_from_slice(br#","namespace":"#);
+                json::text(namespace, before);
+            }
+            before.extend_from_slice(br#","name":"#);
+            after.extend_from_slice(br#","apiVersion":"#);
+            json::text(&object.api_version, after);
+            match list.version {
+                Version::V1Beta1 => {
+                    after.extend_from_slice(br#"},"metricName":"#);
+                    json::text(list.metric, after);
+                }
+                Version::V1Beta2 => {
+                    after.extend_from_slice(br#"},"metric":{"name":"#);
+                    json::text(list.metric, after);
+                    after.extend_from_slice(br#","selector":"#);
+                    json::value(&list.selector, after);
+                    after.push(b'}');
+                }
+            }
+            after.extend_from_slice(br#","timestamp":"#);
+        }
+        body.extend_from_slice(&self.before);
+        json::text(&object.name, body);
+        body.extend_from_slice(&self.after);
+        let times = self.times(item, |text| {
+            json::value(&item.timestamp, text);
+            if let Some(seconds) = item.window_seconds {
+                let window = if list.version == Version::V1Beta1 { "window" } else { "windowSeconds" };
+                // Writing to memory cannot fail.
+                let _ = write!(text, ",\"{window}\":{seconds}");
+            }
+            text.extend_from_slice(br#","value":""#);
+        });
+        body.extend_from_slice(times);
+        item.value.parts(&mut [0; digits::MOST]).iter().for_each(|part| body.extend_from_slice(part.as_bytes()));
+        body.push(b'"');
+        if list.version == Version::V1Beta1 {
+            body.extend_from_slice(br#","selector":"#);
+            json::value(&list.selector, body);
+        }
+        body.push(b'}');
+    }
+}
+
+/// An item of a list that is encoded as protobuf.
+struct Item<'a> {
+    list: &'a MetricValueList<'a>,
+    item: &'a MetricValue,
+}
+
+/// `metric` of a v1beta2 item.
+struct MetricIdentifier<'a> {
+    name: &'a str,
+    selector: Option<&'a LabelSelector>,
+}
 impl Message for MetricValueList<'_> {
     fn fields(&self, fields: &mut Fields) {
         fields.message(1, &ListMeta);
@@ -142,33 +211,70 @@ mod tests {
     use super::*;
 
     fn item(kind: &str, namespace: Option<&str>, name: &str, window_seconds: Option<i64>, milli: i64) -> MetricValue {
-        let (kind, namespace) = (kind.to_owned(), namespace.map(str::to_owned));
+        let (kind, namespace) = (kind.into(), namespace.map(Into::into));
         MetricValue {
-            described_object: ObjectReference { kind, namespace, name: name.to_owned(), api_version: "v1".to_owned() },
+            described_object: ObjectReference { kind, namespace, name: name.to_owned(), api_version: "v1".into() },
             timestamp: Time(1_787_020_504),
             window_seconds,
             value: Milli(milli),
         }
     }
 
+    fn json(version: Version, items: &[MetricValue]) -> String {
+        let mut body = Vec::new();
+        MetricValueList { version, metric: "qps", selector: None, items }.json(&mut body);
+        String::from_utf8(body).unwrap()
+    }
+
     /// JSON objects are unordered, but readers and diffs expect Kubernetes' order.
     #[test]
     fn keeps_the_order_of_keys() {
         let items = [item("Pod", Some("default"), "web-0", Some(60), 1_500)];
-        let list = |version| MetricValueList { version, metric: "qps", selector: None, items: &items };
         let object = r#""describedObject":{"kind":"Pod","namespace":"default","name":"web-0","apiVersion":"v1"}"#;
         let time = r#""timestamp":"2026-08-18T02:35:04Z""#;
         assert_eq!(
-            serde_json::to_string(&list(Version::V1Beta1)).unwrap(),
+            json(Version::V1Beta1, &items),
             format!(
                 r#"{{"kind":"MetricValueList","apiVersion":"custom.metrics.k8s.io/v1beta1","metadata":{{}},"items":[{{{object},"metricName":"qps",{time},"window":60,"value":"1500m","selector":null}}]}}"#
             )
         );
         assert_eq!(
-            serde_json::to_string(&list(Version::V1Beta2)).unwrap(),
+            json(Version::V1Beta2, &items),
             format!(
                 r#"{{"kind":"MetricValueList","apiVersion":"custom.metrics.k8s.io/v1beta2","metadata":{{}},"items":[{{{object},"metric":{{"name":"qps","selector":null}},{time},"windowSeconds":60,"value":"1500m"}}]}}"#
             )
         );
+    }
+
+    /// Each item is printed as it would be alone, whatever was before it.
+    #[test]
+    fn items_do_not_depend_on_each_other() {
+        let mut items = Vec::new();
+        for (number, (kind, namespace)) in
+            [("Pod", Some("a")), ("Pod", Some("b")), ("Node", None), ("Pod", Some("a"))].into_iter().enumerate()
+        {
+            for (window, later) in [(Some(60), 0), (None, 0), (Some(60), 1), (Some(30), 2), (Some(60), 0)] {
+                let mut item = item(kind, namespace, &format!("a\"{number}"), window, 1 + later);
+                item.timestamp.0 += later;
+                items.push(item);
+            }
+        }
+        for version in [Version::V1Beta1, Version::V1Beta2] {
+            let whole = json(version, &items);
+            let (head, rest) = whole.split_once('[').unwrap();
+            let alone: Vec<String> = items
+                .iter()
+                .map(|item| {
+                    let alone = json(version, std::slice::from_ref(item));
+                    alone
+                        .strip_prefix(head)
+                        .and_then(|alone| alone.strip_prefix('[')?.strip_suffix("]}"))
+                        .unwrap()
+                        .to_owned()
+                })
+                .collect();
+            assert_eq!(rest, format!("{}]}}", alone.join(",")));
+            serde_json::from_str::<serde_json::Value>(&whole).unwrap();
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::json;
 use super::protobuf::{Fields, Message, Object, TypeMeta};
 use crate::parse::path::{Group, Version};
 use crate::parse::sort::sort;
@@ -171,6 +172,10 @@ impl Object for ApiGroupList {
     fn type_meta(&self) -> TypeMeta {
         type_meta(self.kind)
     }
+
+    fn json(&self, body: &mut Vec<u8>) {
+        json::value(self, body);
+    }
 }
 
 impl Message for ApiGroupList {
@@ -184,6 +189,10 @@ impl Message for ApiGroupList {
 impl Object for ApiGroup {
     fn type_meta(&self) -> TypeMeta {
         type_meta("APIGroup")
+    }
+
+    fn json(&self, body: &mut Vec<u8>) {
+        json::value(self, body);
     }
 }
 
@@ -207,6 +216,10 @@ impl Message for GroupVersion {
 impl Object for ApiResourceList {
     fn type_meta(&self) -> TypeMeta {
         type_meta(self.kind)
+    }
+
+    fn json(&self, body: &mut Vec<u8>) {
+        json::value(self, body);
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
+use super::json;
 use super::meta::Time;
 use super::protobuf::{Fields, ListMeta, Message, Object, TypeMeta};
 use super::status::Empty;
@@ -75,6 +76,10 @@ impl Serialize for ExternalItem<'_> {
 impl Object for ExternalMetricValueList<'_> {
     fn type_meta(&self) -> TypeMeta {
         TypeMeta { kind: "ExternalMetricValueList", group: EXTERNAL_METRICS, version: Version::V1Beta1.as_str() }
+    }
+
+    fn json(&self, body: &mut Vec<u8>) {
+        json::value(self, body);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -125,19 +126,18 @@ impl Message for Milli {
     }
 }
 
-/// The object that a value describes: a `core/v1` ObjectReference, reduced to the keys in use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// The object that a value describes: a `core/v1` ObjectReference, reduced to the keys in use. All items of an answer share
+/// everything but the name.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectReference {
     /// `Pod`.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// Absent for cluster-scoped objects.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
+    pub namespace: Option<Arc<str>>,
     /// The object's name.
     pub name: String,
     /// `v1`, `apps/v1`.
-    pub api_version: String,
+    pub api_version: Arc<str>,
 }
 
 /// Includes the keys that are never set: uid, resourceVersion and fieldPath.

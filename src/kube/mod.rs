@@ -5,6 +5,7 @@ pub(crate) mod custom_metrics;
 pub(crate) mod discovery;
 pub(crate) mod endpoint_slice;
 pub(crate) mod external_metrics;
+pub(crate) mod json;
 pub(crate) mod kinds;
 pub(crate) mod meta;
 pub(crate) mod object_list;

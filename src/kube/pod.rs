@@ -1,11 +1,12 @@
 //! A Pod in few bytes: the fields that scraping needs. Pods of one workload share the parts that they have in common.
 
 use core::net::IpAddr;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use super::pod_labels::PodLabels;
 use super::pod_object::{Annotations, Container, PodObject};
+use crate::parse::digits;
 
 /// A Pod. A `PodPool` makes it from a [`PodObject`].
 #[derive(Clone, PartialEq, Eq)]
@@ -20,7 +21,8 @@ pub struct Pod {
     is_ready: bool,
     is_terminating: bool,
     node: Arc<str>,
-    labels: PodLabels,
+    /// As [`PodLabels`] reads it.
+    labels: Arc<str>,
     template: Arc<PodTemplate>,
 }
 
@@ -63,7 +65,8 @@ pub struct PodPort {
 /// The parts that pods may share.
 pub(super) struct SharedParts {
     pub(super) node: Arc<str>,
-    pub(super) labels: PodLabels,
+    /// As `PodLabels` writes it.
+    pub(super) labels: Arc<str>,
     pub(super) template: Arc<PodTemplate>,
 }
 
@@ -122,8 +125,8 @@ impl Pod {
     }
 
     /// Its labels.
-    pub fn labels(&self) -> &PodLabels {
-        &self.labels
+    pub fn labels(&self) -> PodLabels<'_> {
+        PodLabels::new(&self.labels, self.name())
     }
 
     /// Its annotations about scraping.
@@ -154,9 +157,19 @@ impl Pod {
     /// An identifier that changes when a pod with the same name or address replaces this one, and when a container
     /// restarts.
     pub fn incarnation(&self) -> String {
+        let mut text = String::new();
+        // Writing to memory cannot fail.
+        let _ = self.write_incarnation(&mut text);
+        text
+    }
+
+    /// Writes that identifier.
+    pub(crate) fn write_incarnation(&self, to: &mut impl Write) -> fmt::Result {
         let uid = self.text.get(self.name_end as usize..self.uid_end as usize).unwrap_or_default();
         let start = self.text.get(self.uid_end as usize..).unwrap_or_default();
-        format!("{uid}@{start}+{}", self.restarts)
+        let mut room = [0; digits::MOST];
+        let restarts = digits::digits(self.restarts.into(), &mut room);
+        [uid, "@", start, "+", restarts].iter().try_for_each(|part| to.write_str(part))
     }
 
     /// Its size in memory, in bytes, with the allocator's headers and without the shared parts.

@@ -35,7 +35,7 @@ impl PodPool {
                 new
             }
         };
-        let labels = PodLabels(self.text(&PodLabels::text(&object.metadata.labels)));
+        let labels = self.text(&PodLabels::text(&object.metadata.labels, &object.metadata.name));
         let node = self.text(&object.spec.node_name);
         let pod = Pod::new(&object, SharedParts { node, labels, template });
         if self.len() > self.full.max(MIN_FULL) {

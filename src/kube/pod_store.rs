@@ -104,12 +104,13 @@ impl PodStore {
             return pod.map(|ByName(pod)| pod.clone()).into_iter().collect();
         }
         // Pods of one workload follow each other and share their labels.
-        let mut last: Option<(&PodLabels, bool)> = None;
+        let mut last: Option<(PodLabels<'_>, bool)> = None;
+        let is_shared = !selector.requirements().iter().any(|requirement| PodLabels::may_differ(requirement.key()));
         let mut selected = Vec::new();
         for ByName(pod) in &self.pods {
             let labels = pod.labels();
             let matches = match last {
-                Some((known, matches)) if known.is_same(labels) => matches,
+                Some((known, matches)) if is_shared && known.is_same(labels) => matches,
                 _ => selector.matches(|key| labels.get(key)),
             };
             last = Some((labels, matches));

@@ -7,8 +7,6 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write};
 
-use serde::Serialize;
-
 /// The magic bytes at the start of every object.
 const MAGIC: &[u8] = b"k8s\0";
 
@@ -25,10 +23,12 @@ pub trait Message {
     fn fields(&self, fields: &mut Fields);
 }
 
-/// An object in responses of the Kubernetes API: serde serializes it as JSON and YAML, and its fields as protobuf.
-pub(crate) trait Object: Message + Serialize {
+/// An object in responses of the Kubernetes API: its fields are protobuf, and its YAML is made of its JSON.
+pub(crate) trait Object: Message {
     /// The object's kind, which protobuf encodes outside the object.
     fn type_meta(&self) -> TypeMeta;
+    /// Appends the object as JSON.
+    fn json(&self, body: &mut Vec<u8>);
 }
 
 /// The type of an object.
@@ -148,6 +148,10 @@ impl Fields {
     /// Sets the length of the content that begins at `start`; one byte is reserved before it.
     fn set_length(&mut self, start: usize) {
         let end = self.0.len();
+        if let (Ok(length @ ..0x80), Some(room)) = (u8::try_from(end - start), self.0.get_mut(start - 1)) {
+            *room = length;
+            return;
+        }
         let (varint, length) = varint((end - start) as u64);
         self.0.resize(end + length - 1, 0);
         self.0.copy_within(start..end, start + length - 1);

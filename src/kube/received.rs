@@ -165,8 +165,8 @@ impl AnyValue {
         let (timestamp, window_seconds, value) = self.measured()?;
         let of = self.described_object.ok_or("expected describedObject in each item, found none")?;
         let AnyReference { kind, namespace, name, api_version } = of;
-        let namespace = namespace.filter(|namespace| !namespace.is_empty());
-        let described_object = ObjectReference { kind, namespace, name, api_version };
+        let namespace = namespace.filter(|namespace| !namespace.is_empty()).map(Into::into);
+        let described_object = ObjectReference { kind: kind.into(), namespace, name, api_version: api_version.into() };
         Ok(MetricValue { described_object, timestamp, window_seconds, value })
     }
 
@@ -214,7 +214,7 @@ mod tests {
         let value = |window_seconds, namespace: Option<&str>| MetricValue {
             described_object: ObjectReference {
                 kind: "Pod".into(),
-                namespace: namespace.map(str::to_owned),
+                namespace: namespace.map(Into::into),
                 name: "web-0".into(),
                 api_version: "/v1".into(),
             },

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::json;
 use super::meta::or_default;
 use super::protobuf::{Fields, ListMeta, Message, Object, TypeMeta};
 
@@ -124,6 +125,10 @@ pub(crate) struct Empty {}
 impl Object for Status {
     fn type_meta(&self) -> TypeMeta {
         TypeMeta { kind: self.kind, group: "", version: self.api_version }
+    }
+
+    fn json(&self, body: &mut Vec<u8>) {
+        json::value(self, body);
     }
 }
 

@@ -90,7 +90,7 @@ impl Answering {
 
     fn services(&self) -> Services<'_> {
         let Self { shared, objects, scraper, steady } = self;
-        Services { shared, objects: objects.get(), scraper, steady: *steady }
+        Services { shared, objects: objects.get(), scraper, steady: *steady, moment: None }
     }
 }
 

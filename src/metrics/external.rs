@@ -72,7 +72,8 @@ impl ExternalSubject<'_> {
         }
         let policy = self.served.rule.on_unavailable;
         let now = self.services.shared.clock().now().unix_millis;
-        let judgement = Judgement { served: self.served, shared: self.services.shared, scrape: Scrape::of_page(now) };
+        let scrape = Scrape::of_page(now);
+        let judgement = Judgement { served: self.served, shared: self.services.shared, scrape, now };
         let last = self.served.last.as_ref().filter(|_| policy.remembers().is_some());
         let values: Option<Vec<_>> = match last.map(|last| last.answer(&self.answer_key())) {
             Some(values) => values
@@ -266,7 +267,8 @@ impl ExternalSubject<'_> {
             selector: self.request.selector.to_string(),
         };
         let shown = if trace.is_on() { shown(labels) } else { String::new() };
-        let judgement = Judgement { served: self.served, shared: self.services.shared, scrape };
+        let now = self.services.now().unix_millis;
+        let judgement = Judgement { served: self.served, shared: self.services.shared, scrape, now };
         judgement.of(&shown, finding, key, trace)
     }
 

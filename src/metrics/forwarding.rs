@@ -210,7 +210,7 @@ fn is_of(item: &MetricValue, path: &MetricPath) -> bool {
         ObjectName::One(name) => object.name == *name,
         ObjectName::All => true,
     };
-    is_named && object.namespace.as_ref().is_none_or(|of| path.namespace.as_ref().is_none_or(|own| of == own))
+    is_named && object.namespace.as_ref().is_none_or(|of| path.namespace.as_ref().is_none_or(|own| **of == **own))
 }
 
 /// Refuses values that were not requested: the caller's rights on them were not reviewed.

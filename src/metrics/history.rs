@@ -24,7 +24,7 @@ use crate::promql::evaluate::{Labels, Sample};
 use crate::source::page::{Series, Unmatched};
 pub(crate) use budget::SampleBudget;
 use budget::{TIME, bytes};
-pub(crate) use data::SnapshotData;
+pub(crate) use data::{SnapshotData, SnapshotQuery};
 use room::{Room, SharedLabels};
 pub(crate) use snapshot::{ScrapeError, Snapshot};
 pub(crate) use stored::StoredSeries;
@@ -172,16 +172,19 @@ impl SampleStore {
         store(known, &mut room);
     }
 
-    /// Whether samples of this time would not be stored, as there are others from a moment before.
+    /// Whether samples of this time would not be stored, as there are others from a moment before: those of a page that came, or
+    /// that a round would fetch.
     fn is_too_soon(&self, known: &Snapshot, at: i64) -> bool {
         known.times.last().is_some_and(|last| at < last.saturating_add(self.apart.max(1)))
     }
 
-    /// Whether an object has been sampled a moment before, so that another page would not be stored.
-    pub(crate) fn is_up_to_date(&self, object: &str, incarnation: &str, at: i64) -> bool {
+    /// Whether an object has been sampled a moment before, so that another page would not be stored; `is_its` tells its incarnation
+    /// from another.
+    pub(crate) fn is_up_to_date(&self, object: &str, is_its: impl Fn(&str) -> bool, at: i64) -> bool {
         let state = self.lock();
-        let known = state.objects.get(object).filter(|known| known.incarnation == incarnation);
-        known.is_some_and(|known| known.scrape_error.is_none() && self.is_too_soon(known, at))
+        let known =
+            state.objects.get(object).filter(|known| self.is_too_soon(known, at) && known.scrape_error.is_none());
+        known.is_some_and(|known| is_its(&known.incarnation))
     }
 
     /// Records why an object could not be sampled.
@@ -202,14 +205,24 @@ impl SampleStore {
 
     /// The samples of an object with this incarnation.
     pub fn lookup(&self, object: &str, incarnation: &str) -> Lookup {
+        self.lock().lookup(object, |known| known == incarnation)
+    }
+
+    /// The samples of several objects, at one moment: `name` makes the name of each, and `is_its` tells its incarnation from
+    /// another.
+    pub(crate) fn lookup_all<T>(
+        &self,
+        objects: &[T],
+        name: impl Fn(&T, &mut String),
+        is_its: impl Fn(&T, &str) -> bool,
+    ) -> Vec<Lookup> {
         let state = self.lock();
-        if let Some((_, bound)) = state.full {
-            return Lookup::Full(bound);
-        }
-        match state.objects.get(object).filter(|known| known.incarnation == incarnation) {
-            None => Lookup::Nothing,
-            Some(known) => Lookup::Snapshot(known.clone()),
-        }
+        let mut key = String::new();
+        let of = |object: &T| {
+            name(object, &mut key);
+            state.lookup(&key, |incarnation| is_its(object, incarnation))
+        };
+        objects.iter().map(of).collect()
     }
 
     /// Drops objects whose newest sample is no longer needed.
@@ -241,6 +254,18 @@ impl SampleStore {
 
     fn lock(&self) -> MutexGuard<'_, StoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StoreState {
+    fn lookup(&self, object: &str, is_its: impl Fn(&str) -> bool) -> Lookup {
+        if let Some((_, bound)) = self.full {
+            return Lookup::Full(bound);
+        }
+        match self.objects.get(object).filter(|known| is_its(&known.incarnation)) {
+            None => Lookup::Nothing,
+            Some(known) => Lookup::Snapshot(known.clone()),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::page_members::{self, PageMembers};
 use super::reason::{MissingReason, RefusalReason};
 use super::select::Describes;
 use super::target_labels::TargetLabels;
-use super::targets::{self, plain};
+use super::targets::{self, PodTarget};
 use super::trace::{Event, Trace};
 use crate::cache::Wait;
 use crate::config::model::{PodSet, Pods, Value};
@@ -55,14 +55,14 @@ impl JoinedPages {
     ) -> Option<Self> {
         let (mut readable, mut coverage) = (Vec::new(), Coverage::default());
         let (targets, skipped) = targets::pages(pods.iter().copied(), of);
-        let urls: Vec<String> = targets.iter().map(|(_, url)| url.clone()).collect();
+        let urls: Vec<String> = targets.iter().map(PodTarget::url).collect();
         let pages = served.upstream.pages(&urls, &served.want, wait)?;
         for (pod, reason) in skipped {
             trace.record(|| Event::PodSkipped { pod: pod.name().to_owned(), reason });
             coverage.skip(pod, reason);
         }
-        for ((pod, url), page) in targets.into_iter().zip(pages) {
-            let (name, at) = (|| pod.name().to_owned(), || plain(&url).to_owned());
+        for ((target, url), page) in targets.iter().zip(&urls).zip(pages) {
+            let (name, at) = (|| target.pod.name().to_owned(), || target.plain_url());
             let page = match page {
                 Ok(page) => page,
                 Err(error) => {
@@ -75,7 +75,7 @@ impl JoinedPages {
             match page_members::found(served, &page) {
                 Ok(members) => {
                     let lack = members.lack(&served.rule);
-                    readable.push((lack, page, TargetLabels::of(pod, &set.namespace, &url, of)));
+                    readable.push((lack, page, TargetLabels::of(target.pod, &set.namespace, url, of)));
                 }
                 Err(why) => coverage.fail(&why),
             }

@@ -7,6 +7,7 @@ use super::outcome::{Finding, Policy, ServedValue, Verdict, judge, judge_unavail
 use super::reason::MissingReason;
 use super::trace::{Event, Trace};
 use crate::config::model::{Identity, ItemText, OnMissing, Value};
+use crate::kube::pod::Pod;
 use crate::source::page::Unmatched;
 use crate::source::shared::Shared;
 
@@ -15,8 +16,8 @@ use crate::source::shared::Shared;
 pub(super) struct Scrape<'a> {
     /// Unix milliseconds.
     pub(super) at: i64,
-    /// The pod incarnation that served the page; empty for a page that is not a pod's.
-    pub(super) incarnation: &'a str,
+    /// The pod that served the page, if it is a pod's.
+    pub(super) pod: Option<&'a Pod>,
     /// Whether a value that was not found is known to be absent, so that `onMissing` applies.
     pub(super) complete: bool,
     /// Selectors of the rule that match nothing on the page, with suggestions.
@@ -31,12 +32,14 @@ pub(super) struct Judgement<'a> {
     pub(super) served: &'a ActiveRule,
     pub(super) shared: &'a Shared,
     pub(super) scrape: Scrape<'a>,
+    /// Unix milliseconds.
+    pub(super) now: i64,
 }
 
 impl Scrape<'_> {
     /// The scrape of a complete page that was read at this time.
     pub(super) fn of_page(at: i64) -> Self {
-        Self { at, incarnation: "", complete: true, unmatched: &[], is_of_none: false }
+        Self { at, pod: None, complete: true, unmatched: &[], is_of_none: false }
     }
 }
 
@@ -49,8 +52,7 @@ impl Judgement<'_> {
         key: impl FnOnce() -> ValueKey,
         trace: &mut Trace,
     ) -> Verdict {
-        let Self { served: ActiveRule { rule, last, .. }, shared, scrape } = self;
-        let now = shared.clock().now().unix_millis;
+        let Self { served: ActiveRule { rule, last, .. }, shared, scrape, now } = self;
         let mut policy = Policy::of(rule, shared.limits().freshness.max_future);
         if !scrape.complete {
             policy.on_missing = OnMissing::Error;
@@ -80,9 +82,9 @@ impl Judgement<'_> {
         key: impl FnOnce() -> ValueKey,
         trace: &mut Trace,
     ) -> Option<ServedValue> {
-        let Self { served: ActiveRule { rule, last, .. }, shared, .. } = self;
+        let Self { served: ActiveRule { rule, last, .. }, now, .. } = self;
         let last = last.as_ref().and_then(|last| last.get(&key()));
-        let value = judge_unavailable(rule.on_unavailable, shared.clock().now().unix_millis, last)?;
+        let value = judge_unavailable(rule.on_unavailable, now, last)?;
         self.stands_in(shown, value, trace);
         Some(value)
     }

@@ -1,7 +1,7 @@
 //! Lists of objects: requested from the Kubernetes API when a metric request needs one, cached for a moment, and loaded
 //! once for all requests that need the same. Pods come from a watch of their namespace while that is current.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,24 @@ pub enum Unlisted {
     WouldWait,
     /// The Kubernetes API returned no list; the reason as text.
     Failed(String),
+}
+
+/// The names of the objects of a selection.
+#[derive(Clone, Debug)]
+pub enum ListedNames {
+    Listed(Arc<Result<Vec<String>, CallError>>),
+    /// Those of pods that a watch knows.
+    OfPods(SelectedPods),
+}
+
+impl ListedNames {
+    /// The names, as they are kept.
+    pub fn set(&self) -> HashSet<&str> {
+        match self {
+            Self::Listed(names) => names.iter().flatten().map(String::as_str).collect(),
+            Self::OfPods(pods) => pods.iter().flat_map(PodList::iter).map(Pod::name).collect(),
+        }
+    }
 }
 
 impl Objects {
@@ -144,12 +162,10 @@ impl Objects {
         of: Selection<'_>,
         wait: Wait,
         now: Instant,
-    ) -> Result<Arc<Result<Vec<String>, CallError>>, Unlisted> {
+    ) -> Result<ListedNames, Unlisted> {
         let is_of_pods = kind.resource == "pods";
         if let Some(pods) = is_of_pods.then(|| self.watched(of, now)).flatten() {
-            let names = pods?;
-            let names = names.iter().flat_map(PodList::iter).map(|pod| pod.name().to_owned());
-            return Ok(Arc::new(Ok(names.collect())));
+            return pods.map(ListedNames::OfPods);
         }
         let load = |deadline| {
             let list = |since| objects::names(&self.client, kind, of, since, &self.limits, deadline);
@@ -157,7 +173,7 @@ impl Objects {
             let cost = value.as_ref().map_or(0, |names| names.iter().map(|name| name.len() + 24).sum());
             (value, cost)
         };
-        self.ask(&self.names, "list", &kind.resource, of, wait, now, load)
+        self.ask(&self.names, "list", &kind.resource, of, wait, now, load).map(ListedNames::Listed)
     }
 
     /// The selector of an object's pods, as canonical text; `None` if there is no such object. Empty: it selects none.

@@ -8,7 +8,7 @@ use super::active_rule::{ActiveRule, Sampling};
 use super::coverage::PodCount;
 use super::evaluation;
 use super::failure::{About, Failure};
-use super::history::{Lookup, ScrapeError, Snapshot, SnapshotData, StoredSeries};
+use super::history::{Lookup, ScrapeError, Snapshot, SnapshotData, SnapshotQuery, StoredSeries};
 use super::judgement::Scrape;
 use super::member::Member;
 use super::outcome::{Finding, Verdict};
@@ -18,25 +18,26 @@ use super::scrape::SampledSelection;
 use super::select::{self, Describes};
 use super::subject::{Services, Subject};
 use super::tally::Tally;
-use super::targets::{incarnation, plain};
+use super::targets::PodTarget;
 use super::trace::{Event, Trace};
 use super::wildcard;
 use crate::config::model::Value;
 use crate::kube::custom_metrics::MetricValue;
-use crate::kube::pod::Pod;
 use crate::parse::path::{MetricPath, ObjectName};
+use crate::parse::selector::Selector;
 use crate::promql::evaluate;
 use crate::promql::{Expr, Function, VectorSelector};
 use crate::source::waiting::Patience;
 
-/// Judges each of these pods, which come with the URLs of their pages.
+/// Judges each of these pods.
 pub(super) fn of_pods(
     subject: &Subject<'_>,
     sampling: &Sampling,
-    targets: &[(&Pod, String)],
+    targets: &[PodTarget<'_>],
     tally: &mut Tally,
     trace: &mut Trace,
 ) {
+    let subject = &subject.at_one_moment();
     let namespace = subject.request.path.namespace.as_deref();
     let (label_selector, name) = match &subject.request.path.name {
         ObjectName::All => (subject.request.label_selector.to_string(), None),
@@ -45,45 +46,55 @@ pub(super) fn of_pods(
     let selection = SampledSelection { namespace: namespace.map(str::to_owned), label_selector, name };
     let refused = subject.services.scraper.ask(subject.served.configured(), selection, sampling.interval).err();
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
-    let mut key = String::new();
-    for (pod, url) in targets {
-        let name = pod.name();
-        let served = match bound(subject, name) {
-            Ok(served) => served,
-            Err(failure) => {
-                tally.unusable.push(failure);
-                continue;
-            }
+    let lookups = sampling.history.lookup_all(
+        targets,
+        |target, key| object(key, namespace, target.pod.name()),
+        |target, incarnation| target.is_at(incarnation),
+    );
+    let closed = SampledRule::of(subject, sampling);
+    let objects = subject.objects();
+    tally.items.reserve(targets.len());
+    for (target, lookup) in targets.iter().zip(&lookups) {
+        let name = target.pod.name();
+        let (served, open);
+        let (subject, rule) = if subject.served.is_open {
+            served = match bound(subject, name) {
+                Ok(served) => served,
+                Err(failure) => {
+                    tally.unusable.push(failure);
+                    continue;
+                }
+            };
+            open = Subject { served: &served, ..*subject };
+            (&open, &SampledRule::of(&open, sampling))
+        } else {
+            (subject, &closed)
         };
-        let subject = &Subject { served: &served, ..*subject };
-        object(&mut key, namespace, name);
-        let lookup = sampling.history.lookup(&key, url);
         trace.record(|| {
-            let (pod, url, summary) = (name.to_owned(), plain(url).to_owned(), lookup.summary());
+            let (pod, url, summary) = (name.to_owned(), target.plain_url(), lookup.summary());
             Event::PodSamples { pod, url, summary }
         });
-        let snapshot = match &lookup {
-            Lookup::Snapshot(snapshot) => Some(&**snapshot),
+        let snapshot = match lookup {
+            Lookup::Snapshot(snapshot) if refused.is_none() => Some(&**snapshot),
             _ => None,
         };
-        let scrape_error = snapshot.and_then(|snapshot| snapshot.scrape_error.as_ref()).filter(|_| refused.is_none());
-        let sampled = snapshot.and_then(|snapshot| last_sampled(subject.served, subject.services, snapshot));
-        let sampled = sampled.filter(|_| refused.is_none());
-        let finding = match (refused, &lookup) {
+        let finding = match (refused, lookup) {
             (Some(bound), _) => Finding::Unusable(RefusalReason::SelectionLimit(bound)),
             (None, Lookup::Full(bound)) => Finding::Unusable(RefusalReason::OverBudget(*bound)),
             (None, Lookup::Nothing) => Finding::Unusable(RefusalReason::Gathering),
-            (None, Lookup::Snapshot(snapshot)) => of_snapshot(subject, sampling, snapshot, None),
+            (None, Lookup::Snapshot(snapshot)) => rule.finding(snapshot, None),
         };
+        let scrape_error = snapshot.and_then(|snapshot| snapshot.scrape_error.as_ref());
+        let sampled = snapshot.and_then(|snapshot| last_sampled(subject.served, subject.services, snapshot));
         let complete = scrape_error.is_none() && sampled.is_some();
-        let unmatched = snapshot.filter(|_| refused.is_none()).map_or(&[][..], |snapshot| &snapshot.unmatched);
-        let (at, incarnation) = (sampled.unwrap_or_default(), incarnation(url));
-        let scrape = Scrape { incarnation, complete, unmatched, ..Scrape::of_page(at) };
+        let unmatched = snapshot.map_or(&[][..], |snapshot| &snapshot.unmatched);
+        let scrape =
+            Scrape { pod: Some(target.pod), complete, unmatched, ..Scrape::of_page(sampled.unwrap_or_default()) };
         match (subject.judge(name, finding, scrape, trace), scrape_error) {
-            (Verdict::Serve(value), _) => tally.items.push(subject.item(name, value)),
+            (Verdict::Serve(value), _) => tally.items.push(objects.item(name, value)),
             // The scrape error is the reason for too few samples.
             (_, Some(ScrapeError::Failed(error))) => match subject.unavailable(name, scrape, trace) {
-                Some(value) => tally.items.push(subject.item(name, value)),
+                Some(value) => tally.items.push(objects.item(name, value)),
                 None => tally.failed.push(error.clone()),
             },
             (_, Some(ScrapeError::Refused(refusal))) => tally.unusable.push(subject.about().page(refusal)),
@@ -95,9 +106,6 @@ pub(super) fn of_pods(
 
 /// The subject's rule with its placeholders expanded to this pod.
 fn bound(subject: &Subject<'_>, name: &str) -> Result<Arc<ActiveRule>, Failure> {
-    if !subject.served.is_open {
-        return Ok(subject.served.clone());
-    }
     let path = MetricPath { name: ObjectName::One(name.to_owned()), ..subject.request.path.clone() };
     subject.of_path(&path).bound()
 }
@@ -188,7 +196,7 @@ pub(super) fn of_one(
     samples: &PageSamples,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
-    let finding = of_snapshot(subject, sampling, &samples.snapshot, None);
+    let finding = SampledRule::of(subject, sampling).finding(&samples.snapshot, None);
     subject.answer(name, subject.judge(name, finding, samples.scrape(), trace))
 }
 
@@ -207,7 +215,7 @@ pub(super) fn of_samples(
     let answer = match &subject.request.path.name {
         // The expression may have a value without series.
         ObjectName::One(name) if members.is_empty() && subject.is_given(name) => {
-            let finding = of_snapshot(subject, sampling, snapshot, None);
+            let finding = SampledRule::of(subject, sampling).finding(snapshot, None);
             subject.answer(name, subject.judge(name, finding, scrape, trace))
         }
         _ => wildcard::of_members(subject, &members, scrape, patience, trace),
@@ -222,7 +230,7 @@ pub(super) fn of_samples(
 /// When an object was last sampled, in Unix milliseconds; `None` if that is too long ago to know that a value is
 /// missing.
 fn last_sampled(served: &ActiveRule, services: Services<'_>, snapshot: &Snapshot) -> Option<i64> {
-    let now = services.shared.clock().now();
+    let now = services.now();
     let age = services.steady.at(now.monotonic).saturating_sub(*snapshot.times.last()?);
     let recent = u128::try_from(age).is_ok_and(|age| age <= served.rule.max_age.as_millis());
     recent.then_some(now.unix_millis - age)
@@ -255,11 +263,12 @@ impl Member for Sampled<'_> {
         let Value::Series(expr) = &subject.served.rule.value else { return Finding::Unusable(RefusalReason::Several) };
         // Each page of a pod belongs to one process.
         let is_shared = !subject.served.joins_pages();
-        let data = SnapshotData::new(expr, snapshot, 0).of(Some(&chosen));
+        let query = SnapshotQuery::new(expr, false);
+        let data = query.over(snapshot, 0).of(Some(&chosen));
         if is_shared && resets_often(expr, &data, subject.services.steady_now()) {
             return Finding::Unusable(RefusalReason::Resets);
         }
-        of_snapshot(subject, sampling, snapshot, Some(&chosen))
+        SampledRule::of(subject, sampling).finding(snapshot, Some(&chosen))
     }
 }
 
@@ -285,42 +294,72 @@ pub(super) fn within<'a>(expr: &'a Expr, functions: &[Function]) -> Vec<&'a Vect
     }
 }
 
-/// The value of one object, from its samples: those of the series at these positions, if not all count.
-fn of_snapshot(subject: &Subject<'_>, sampling: &Sampling, snapshot: &Snapshot, chosen: Option<&[u32]>) -> Finding {
-    let Value::Series(expr) = &subject.served.rule.value else { return Finding::Unusable(RefusalReason::Several) };
-    let now = subject.services.shared.clock().now();
-    let steady = subject.services.steady.at(now.monotonic);
-    if !sampling.is_enough(snapshot, steady) {
-        return Finding::Unusable(RefusalReason::Gathering);
-    }
-    // Samples have the time of the monotonic clock, responses that of the wall clock.
-    let shift = now.unix_millis - steady;
-    let is_its_own = !subject.served.is_open;
-    let data = |chosen| SnapshotData::new(expr, snapshot, shift).of(chosen).of_its_own(is_its_own);
-    let nothing = |data: &SnapshotData<'_>| data.nothing(&within(expr, OF_PAIRS), steady);
-    let selector = subject.request.metric_selector;
-    let (mut of_all, mut selected) = (data(chosen), None);
-    if !selector.is_everything() {
-        let is_selected = |at: &u32| {
-            let labels = snapshot.labels(*at as usize);
-            labels.is_some_and(|labels| select::matches_labels(selector, |key| labels.get(key)))
+/// A rule that is evaluated over samples, at one moment, for one object or for many.
+struct SampledRule<'a> {
+    sampling: &'a Sampling,
+    /// `None` if its value is no expression.
+    query: Option<SnapshotQuery<'a>>,
+    selector: &'a Selector,
+    /// Whether samples are those of several pods, which come and go.
+    joins_pages: bool,
+    /// The moment, by the clock of samples.
+    steady: i64,
+    /// From that clock to Unix time: samples have the time of the monotonic clock, responses that of the wall clock.
+    shift: i64,
+}
+
+impl<'a> SampledRule<'a> {
+    fn of(subject: &'a Subject<'_>, sampling: &'a Sampling) -> Self {
+        let now = subject.services.now();
+        let steady = subject.services.steady.at(now.monotonic);
+        let query = match &subject.served.rule.value {
+            Value::Series(expr) => Some(SnapshotQuery::new(expr, !subject.served.is_open)),
+            _ => None,
         };
-        let all = chosen.map_or_else(|| (0..snapshot.series() as u32).collect(), <[u32]>::to_vec);
-        selected = Some(all.into_iter().filter(is_selected).collect::<Vec<u32>>());
+        Self {
+            sampling,
+            query,
+            selector: subject.request.metric_selector,
+            joins_pages: subject.served.joins_pages(),
+            steady,
+            shift: now.unix_millis - steady,
+        }
     }
-    let mut selected_none = false;
-    if let Some(selected) = &selected {
-        let before = nothing(&of_all);
-        of_all = data(Some(selected));
-        selected_none = before != MissingReason::NoSeries && nothing(&of_all) == MissingReason::NoSeries;
+
+    /// The value of one object, from its samples: those of the series at these positions, if not all count.
+    fn finding(&self, snapshot: &Snapshot, chosen: Option<&[u32]>) -> Finding {
+        let (selector, steady) = (self.selector, self.steady);
+        let Some(query) = &self.query else { return Finding::Unusable(RefusalReason::Several) };
+        if !self.sampling.is_enough(snapshot, steady) {
+            return Finding::Unusable(RefusalReason::Gathering);
+        }
+        let data = |chosen| query.over(snapshot, self.shift).of(chosen);
+        let nothing = |data: &SnapshotData<'_>| data.nothing(&within(query.expr(), OF_PAIRS), steady);
+        let (mut of_all, mut selected) = (data(chosen), None);
+        if !selector.is_everything() {
+            let is_selected = |at: &u32| {
+                let labels = snapshot.labels(*at as usize);
+                labels.is_some_and(|labels| select::matches_labels(selector, |key| labels.get(key)))
+            };
+            let all = chosen.map_or_else(|| (0..snapshot.series() as u32).collect(), <[u32]>::to_vec);
+            selected = Some(all.into_iter().filter(is_selected).collect::<Vec<u32>>());
+        }
+        let mut selected_none = false;
+        if let Some(selected) = &selected {
+            let before = nothing(&of_all);
+            of_all = data(Some(selected));
+            selected_none = before != MissingReason::NoSeries && nothing(&of_all) == MissingReason::NoSeries;
+        }
+        let data = of_all;
+        let elements = match evaluate::evaluate(query.expr(), &data, steady) {
+            Ok(elements) if elements.is_empty() && selected_none => {
+                return Finding::Nothing(MissingReason::MetricSelector);
+            }
+            Ok(elements) if elements.is_empty() => return Finding::Nothing(nothing(&data)),
+            Ok(elements) => elements,
+            Err(error) => return Finding::Unusable(RefusalReason::Evaluation(error)),
+        };
+        let at = if self.joins_pages { data.at() } else { None };
+        evaluation::one(&elements).dated(at).shifted(self.shift)
     }
-    let data = of_all;
-    let elements = match evaluate::evaluate(expr, &data, steady) {
-        Ok(elements) if elements.is_empty() && selected_none => return Finding::Nothing(MissingReason::MetricSelector),
-        Ok(elements) if elements.is_empty() => return Finding::Nothing(nothing(&data)),
-        Ok(elements) => elements,
-        Err(error) => return Finding::Unusable(RefusalReason::Evaluation(error)),
-    };
-    let at = if subject.served.joins_pages() { data.at() } else { None };
-    evaluation::one(&elements).dated(at).shifted(shift)
 }

@@ -11,6 +11,7 @@ use super::trace::{Event, Trace};
 use super::wildcard;
 use crate::config::model::{Identity, Rule, Target, Value};
 use crate::kube::custom_metrics::MetricValue;
+use crate::kube::pod::Pod;
 use crate::parse::sort;
 use crate::source::page::{Found, Page, PageItem, Series};
 use crate::source::waiting::Patience;
@@ -52,15 +53,10 @@ pub(super) fn answer(
     }
 }
 
-/// The verdict on the one object that a page of this pod incarnation describes.
-pub(super) fn verdict(
-    subject: &Subject<'_>,
-    name: &str,
-    page: &Page,
-    incarnation: &str,
-    trace: &mut Trace,
-) -> Result<Verdict, Failure> {
-    let (members, scrape) = (of_objects(subject, page, trace)?, Scrape { incarnation, ..scrape(subject.served, page) });
+/// The verdict on the one object that the page of this pod describes.
+pub(super) fn verdict(subject: &Subject<'_>, pod: &Pod, page: &Page, trace: &mut Trace) -> Result<Verdict, Failure> {
+    let (members, name) = (of_objects(subject, page, trace)?, pod.name());
+    let scrape = Scrape { pod: Some(pod), ..scrape(subject.served, page) };
     Ok(match members {
         PageMembers::Items(items) => subject.named_verdict(name, &items, scrape, trace),
         PageMembers::Series(series) => subject.named_verdict(name, &series, scrape, trace),

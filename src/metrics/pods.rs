@@ -8,7 +8,7 @@ use super::lasting::Lasting;
 use super::outcome::Verdict;
 use super::subject::Subject;
 use super::tally::Tally;
-use super::targets::{incarnation, pages, plain};
+use super::targets::{PodTarget, pages};
 use super::trace::{Event, Trace};
 use super::{over_time, page_members};
 use crate::config::model::Pods;
@@ -37,13 +37,16 @@ pub(super) fn answer(
         ObjectName::All => true,
         ObjectName::One(name) => pod.name() == *name,
     };
-    let pods: Vec<&Pod> = listed.iter().flat_map(PodList::iter).filter(is_requested).collect();
-    trace.record(|| Event::PodsSelected { count: pods.len(), origin: subject.services.pods_origin(selection) });
-    let (mut targets, skipped) = pages(pods, of);
+    let pods = || listed.iter().flat_map(PodList::iter).filter(is_requested);
+    trace.record(|| Event::PodsSelected { count: pods().count(), origin: subject.services.pods_origin(selection) });
+    let (mut targets, skipped) = pages(pods(), of);
     for (pod, reason) in &skipped {
         trace.record(|| Event::PodSkipped { pod: pod.name().to_owned(), reason: *reason });
     }
-    sort_by(&mut targets, |(a, _), (b, _)| a.name().cmp(b.name()));
+    // Those of a watch are sorted.
+    if !targets.is_sorted_by(|a, b| a.pod.name() <= b.pod.name()) {
+        sort_by(&mut targets, |a, b| a.pod.name().cmp(b.pod.name()));
+    }
     let skipped = skipped.into_iter().map(|(_, reason)| reason).collect();
     let mut tally = Tally { skipped, ..Tally::default() };
     match &subject.served.sampling {
@@ -52,8 +55,8 @@ pub(super) fn answer(
         Some(sampling) => over_time::of_pods(subject, sampling, &targets, &mut tally, trace),
         None => {
             let until = of_pages(subject, &targets, &mut tally, patience, trace)?;
-            if let (Some(until), Some(list)) = (until, subject.services.pods_until(selection, &listed))
-                && tally.is_whole()
+            if let Some(until) = until.filter(|_| tally.is_whole())
+                && let Some(list) = subject.services.pods_until(selection, &listed)
             {
                 let times = tally.items.iter().map(|item| item.timestamp.millis());
                 *lasting =
@@ -67,44 +70,48 @@ pub(super) fn answer(
 /// Scrapes these pods and judges each by its page. Returns when the first of the pages is fetched again.
 fn of_pages(
     subject: &Subject<'_>,
-    targets: &[(&Pod, String)],
+    targets: &[PodTarget<'_>],
     tally: &mut Tally,
     patience: Patience,
     trace: &mut Trace,
 ) -> Result<Option<Instant>, Failure> {
-    let urls: Vec<String> = targets.iter().map(|(_, url)| url.clone()).collect();
+    let urls: Vec<String> = targets.iter().map(PodTarget::url).collect();
     let upstream = &subject.served.upstream;
     let waiting = Waiting::Source(upstream.index());
     let mut until: Option<Instant> = None;
     let pages = upstream.pages(&urls, &subject.served.want, patience.wait_for(waiting));
-    for ((pod, url), page) in targets.iter().zip(pages.ok_or(Failure::WouldWait(waiting))?) {
-        let (name, url, incarnation) = (pod.name(), plain(url), incarnation(url));
+    let pages = pages.ok_or(Failure::WouldWait(waiting))?;
+    let subject = &subject.at_one_moment();
+    let objects = subject.objects();
+    let mut path = subject.request.path.clone();
+    for (target, page) in targets.iter().zip(pages) {
+        let (pod, name) = (target.pod, target.pod.name());
         let page = match page {
             Ok(page) => page,
             Err(error) => {
                 trace.record(|| Event::PodFetchFailed {
                     pod: name.to_owned(),
-                    url: url.to_owned(),
+                    url: target.plain_url(),
                     error: error.clone(),
                 });
-                let scrape = Scrape { incarnation, ..Scrape::of_page(0) };
+                let scrape = Scrape { pod: Some(pod), ..Scrape::of_page(0) };
                 match subject.unavailable(name, scrape, trace) {
-                    Some(value) => tally.items.push(subject.item(name, value)),
+                    Some(value) => tally.items.push(objects.item(name, value)),
                     None => tally.failed.push(error),
                 }
                 continue;
             }
         };
         // One that was not fetched lasts no time.
-        let fresh = upstream.fresh_until(&page).unwrap_or(subject.services.shared.clock().now().monotonic);
+        let fresh = upstream.fresh_until(&page).unwrap_or(subject.services.now().monotonic);
         until = Some(until.map_or(fresh, |until| until.min(fresh)));
-        trace.record(|| Event::PodPage { pod: name.to_owned(), url: url.to_owned(), summary: page.summary() });
-        let path = MetricPath { name: ObjectName::One(name.to_owned()), ..subject.request.path.clone() };
+        trace.record(|| Event::PodPage { pod: name.to_owned(), url: target.plain_url(), summary: page.summary() });
+        path.name = ObjectName::One(name.to_owned());
         let pod_subject = subject.of_path(&path);
         let served = pod_subject.bound()?;
         let pod_subject = Subject { served: &served, ..pod_subject };
-        match page_members::verdict(&pod_subject, name, &page, incarnation, trace) {
-            Ok(Verdict::Serve(value)) => tally.items.push(pod_subject.item(name, value)),
+        match page_members::verdict(&pod_subject, pod, &page, trace) {
+            Ok(Verdict::Serve(value)) => tally.items.push(objects.item(name, value)),
             Ok(verdict) => tally.left_out.push(verdict),
             Err(failure) => tally.unusable.push(match page.found(subject.served.want.id) {
                 // The message does not name the pod, which changes with every rollout.

@@ -10,7 +10,7 @@ use super::history::{RoundOutcome, ScrapeError};
 use super::joined::JoinedPages;
 use super::objects::{Objects, Unlisted};
 use super::scrape::SampledSelection;
-use super::targets;
+use super::targets::{self, PodTarget};
 use super::trace::Trace;
 use crate::cache::Wait;
 use crate::config::limits::Limits;
@@ -74,15 +74,15 @@ pub(super) fn sample(
     let (mut pods, _) = targets::pages(list.iter().flat_map(PodList::iter), of);
     let mut key = String::new();
     // Another selection may have sampled some of them just now.
-    pods.retain(|(pod, url)| {
-        object(&mut key, selected.namespace.as_deref(), pod.name());
-        !sampling.history.is_up_to_date(&key, url, steady.at(now))
+    pods.retain(|target| {
+        object(&mut key, selected.namespace.as_deref(), target.pod.name());
+        !sampling.history.is_up_to_date(&key, |url| target.is_at(url), steady.at(now))
     });
-    let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
+    let urls: Vec<String> = pods.iter().map(PodTarget::url).collect();
     // Each as it arrives, so that a slow pod does not delay the others.
     served.upstream.each_page(&urls, &served.want, wait, &mut |at, page| {
-        if let Some((pod, url)) = pods.get(at) {
-            object(&mut key, selected.namespace.as_deref(), pod.name());
+        if let Some((target, url)) = pods.get(at).zip(urls.get(at)) {
+            object(&mut key, selected.namespace.as_deref(), target.pod.name());
             // The incarnation is the whole URL: another URL is another process or another page.
             round.keep(&key, url, page);
         }

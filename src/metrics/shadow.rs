@@ -47,6 +47,14 @@ struct Judge {
     adapters: Arc<Adapters>,
 }
 
+/// Values that are compared.
+trait Compared: Clone + Send + 'static {
+    /// Their number.
+    fn len(&self) -> usize;
+    /// How those of rules differ from those of another adapter.
+    fn difference(&self, theirs: &Self) -> Difference;
+}
+
 /// The metric and the resource, which is empty for an external metric.
 type ShadowKey<'a> = (&'a str, &'a str);
 
@@ -65,34 +73,23 @@ impl Comparer {
         trace: &mut Trace,
     ) -> Result<MetricValues, Failure> {
         let theirs = forwarding::objects(adapter, request, true, patience, trace);
-        let theirs = theirs.and_then(|theirs| with_values(adapter, theirs.items.is_empty()).map(|()| theirs));
-        let key = (request.path.metric.as_str(), request.path.resource.as_str());
-        let of_rules = |patience, trace: &mut Trace| {
-            let entries = rules.find_all(request.path);
-            self.judge.answering.objects(rules, entries, request, patience, trace)
-        };
-        match theirs {
-            Ok(theirs) if trace.is_on() => {
-                let ours = of_rules(patience, trace);
-                self.judge.compare(key, &ours, |ours| difference::of_objects(&ours.items, &theirs.items), trace);
-                Ok(theirs)
-            }
-            Ok(theirs) => {
-                let (judge, rules, served) = (self.judge.clone(), rules.clone(), theirs.items.clone());
-                let (path, label_selector, metric_selector) =
-                    (request.path.clone(), request.label_selector.clone(), request.metric_selector.clone());
-                self.later(key, theirs.items.len(), move || {
+        let MetricRequest { path, label_selector, metric_selector, .. } = request;
+        self.shadowed(
+            (&path.metric, &path.resource),
+            theirs.and_then(|theirs| with_values(adapter, theirs)),
+            |answering, patience, trace| answering.objects(rules, rules.find_all(path), request, patience, trace),
+            || {
+                let (rules, path) = (rules.clone(), path.clone());
+                let (label_selector, metric_selector) = (label_selector.clone(), metric_selector.clone());
+                move |answering: &Answering, patience, trace: &mut Trace| {
                     let (label_selector, metric_selector) = (&label_selector, &metric_selector);
                     let request = MetricRequest { path: &path, label_selector, metric_selector, is_forwarded: false };
-                    let (entries, trace) = (rules.find_all(&path), &mut Trace::off());
-                    let ours = judge.answering.objects(&rules, entries, request, judge.patience(), trace);
-                    let compare = |ours: &MetricValues| difference::of_objects(&ours.items, &served);
-                    judge.compare((&path.metric, &path.resource), &ours, compare, trace);
-                });
-                Ok(theirs)
-            }
-            Err(failure) => self.instead(key, failure, |trace| of_rules(patience, trace), trace),
-        }
+                    answering.objects(&rules, rules.find_all(&path), request, patience, trace)
+                }
+            },
+            patience,
+            trace,
+        )
     }
 
     /// The values of an external metric.
@@ -105,30 +102,60 @@ impl Comparer {
         trace: &mut Trace,
     ) -> Result<ExternalValues, Failure> {
         let theirs = forwarding::external(adapter, request, true, patience, trace);
-        let theirs = theirs.and_then(|theirs| with_values(adapter, theirs.items.is_empty()).map(|()| theirs));
-        let key = (rules.external_name(&request.path.metric).to_owned(), "");
-        let key = (key.0.as_str(), key.1);
-        let of_rules = |patience, trace: &mut Trace| self.judge.answering.external(rules, request, patience, trace);
-        match theirs {
-            Ok(theirs) if trace.is_on() => {
-                let ours = of_rules(patience, trace);
-                self.judge.compare(key, &ours, |ours| difference::of_external(&ours.items, &theirs.items), trace);
-                Ok(theirs)
-            }
-            Ok(theirs) => {
-                let (judge, rules, served) = (self.judge.clone(), rules.clone(), theirs.items.clone());
-                let (path, selector, name) = (request.path.clone(), request.selector.clone(), key.0.to_owned());
-                self.later(key, theirs.items.len(), move || {
+        let ExternalRequest { path, selector, .. } = request;
+        self.shadowed(
+            (rules.external_name(&path.metric), ""),
+            theirs.and_then(|theirs| with_values(adapter, theirs)),
+            |answering, patience, trace| answering.external(rules, request, patience, trace),
+            || {
+                let (rules, path, selector) = (rules.clone(), path.clone(), selector.clone());
+                move |answering: &Answering, patience, trace: &mut Trace| {
                     let request = ExternalRequest { path: &path, selector: &selector, is_forwarded: false };
-                    let trace = &mut Trace::off();
-                    let ours = judge.answering.external(&rules, request, judge.patience(), trace);
-                    let compare = |ours: &ExternalValues| difference::of_external(&ours.items, &served);
-                    judge.compare((&name, ""), &ours, compare, trace);
-                });
-                Ok(theirs)
+                    answering.external(&rules, request, patience, trace)
+                }
+            },
+            patience,
+            trace,
+        )
+    }
+
+    /// The values that the other adapter has, and beside them, or in their place, those of rules: as `of_rules` computes them at
+    /// once, or what `to_compute` makes later.
+    fn shadowed<T: Compared, L>(
+        &self,
+        key: ShadowKey<'_>,
+        theirs: Result<T, Failure>,
+        of_rules: impl FnOnce(&Answering, Patience, &mut Trace) -> Result<T, Failure>,
+        to_compute: impl FnOnce() -> L,
+        patience: Patience,
+        trace: &mut Trace,
+    ) -> Result<T, Failure>
+    where
+        L: FnOnce(&Answering, Patience, &mut Trace) -> Result<T, Failure> + Send + 'static,
+    {
+        let judge = &self.judge;
+        let theirs = match theirs {
+            Ok(theirs) => theirs,
+            Err(failure) => {
+                return self.instead(key, failure, |trace| of_rules(&judge.answering, patience, trace), trace);
             }
-            Err(failure) => self.instead(key, failure, |trace| of_rules(patience, trace), trace),
+        };
+        match trace.is_on() {
+            true => {
+                let ours = of_rules(&judge.answering, patience, trace);
+                judge.compare(key, &ours, &theirs, trace);
+            }
+            false => {
+                let (judge, served, compute) = (judge.clone(), theirs.clone(), to_compute());
+                let (metric, resource) = (key.0.to_owned(), key.1.to_owned());
+                self.later(key, theirs.len(), move || {
+                    let trace = &mut Trace::off();
+                    let ours = compute(&judge.answering, judge.patience(), trace);
+                    judge.compare((&metric, &resource), &ours, &served, trace);
+                });
+            }
         }
+        Ok(theirs)
     }
 
     /// The values of rules in the place of those that another adapter does not have. If neither has any, its Status is
@@ -210,9 +237,32 @@ impl Drop for Held {
 }
 
 /// An answer without values is a failure, because an HPA cannot use it.
-fn with_values(adapter: &Adapter, is_empty: bool) -> Result<(), Failure> {
+fn with_values<T: Compared>(adapter: &Adapter, values: T) -> Result<T, Failure> {
     let address = &adapter.config().address;
-    if is_empty { Err(Failure::Unavailable(format!("adapter {address} answered without values"))) } else { Ok(()) }
+    match values.len() {
+        0 => Err(Failure::Unavailable(format!("adapter {address} answered without values"))),
+        _ => Ok(values),
+    }
+}
+
+impl Compared for MetricValues {
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn difference(&self, theirs: &Self) -> Difference {
+        difference::of_objects(&self.items, &theirs.items)
+    }
+}
+
+impl Compared for ExternalValues {
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn difference(&self, theirs: &Self) -> Difference {
+        difference::of_external(&self.items, &theirs.items)
+    }
 }
 
 impl Judge {
@@ -223,14 +273,8 @@ impl Judge {
     }
 
     /// Notes how the values of rules compare with those that are served.
-    fn compare<T>(
-        &self,
-        key: ShadowKey<'_>,
-        ours: &Result<T, Failure>,
-        difference: impl FnOnce(&T) -> Difference,
-        trace: &mut Trace,
-    ) {
-        match ours.as_ref().map(difference) {
+    fn compare<T: Compared>(&self, key: ShadowKey<'_>, ours: &Result<T, Failure>, theirs: &T, trace: &mut Trace) {
+        match ours.as_ref().map(|ours| ours.difference(theirs)) {
             Ok(Difference { ratio, is_of_same_objects: true }) => {
                 self.note(key, ShadowOutcome::Compared, ratio, None, trace);
             }

@@ -29,7 +29,7 @@ use crate::parse::selector::Selector;
 use crate::promql::Bindings;
 use crate::source::shared::Shared;
 use crate::source::waiting::{Patience, Waiting};
-use crate::telemetry::clock::Steady;
+use crate::telemetry::clock::{Now, Steady};
 
 /// A request with its rule and the kind of its objects.
 #[derive(Clone, Copy)]
@@ -40,6 +40,13 @@ pub(super) struct Subject<'a> {
     pub(super) services: Services<'a>,
 }
 
+/// What the objects of an answer have in common: their items share it.
+pub(super) struct AnsweredObjects {
+    kind: Arc<str>,
+    namespace: Option<Arc<str>>,
+    api_version: Arc<str>,
+}
+
 /// The parts that responses from every kind of source need.
 #[derive(Clone, Copy)]
 pub(super) struct Services<'a> {
@@ -48,12 +55,19 @@ pub(super) struct Services<'a> {
     pub(super) objects: Option<&'a Objects>,
     pub(super) scraper: &'a Arc<Scraper>,
     pub(super) steady: Steady,
+    /// The moment that all objects of an answer are judged at, if nothing is waited for meanwhile.
+    pub(super) moment: Option<Now>,
 }
 
 impl Services<'_> {
+    /// The time.
+    pub(super) fn now(&self) -> Now {
+        self.moment.unwrap_or_else(|| self.shared.clock().now())
+    }
+
     /// The time of samples.
     pub(super) fn steady_now(&self) -> i64 {
-        self.steady.at(self.shared.clock().now().monotonic)
+        self.steady.at(self.now().monotonic)
     }
 
     /// The objects of the cluster.
@@ -102,6 +116,11 @@ impl<'a> Subject<'a> {
         'a: 'b,
     {
         Subject { request: MetricRequest { path, ..self.request }, ..*self }
+    }
+
+    /// The same for objects that are all judged at this moment.
+    pub(super) fn at_one_moment(&self) -> Self {
+        Self { services: Services { moment: Some(self.services.now()), ..self.services }, ..*self }
     }
 
     /// The rule with its placeholders expanded to the names of the request.
@@ -232,13 +251,17 @@ impl<'a> Subject<'a> {
 
     fn key(&self, name: &str, scrape: Scrape<'_>) -> ValueKey {
         ValueKey {
-            object: format!("{}{name}{}", self.object_prefix(), scrape.incarnation),
+            object: match scrape.pod {
+                Some(pod) => format!("{}{name}#{}", self.object_prefix(), pod.incarnation()),
+                None => format!("{}{name}", self.object_prefix()),
+            },
             selector: self.request.metric_selector.to_string(),
         }
     }
 
     fn judgement<'s>(&'s self, scrape: Scrape<'s>) -> Judgement<'s> {
-        Judgement { served: self.served, shared: self.services.shared, scrape }
+        let Services { shared, .. } = self.services;
+        Judgement { served: self.served, shared, scrape, now: self.services.now().unix_millis }
     }
 
     /// Objects that `onMissing: last` remembers. Their labels are not remembered, so a selector selects none of them.
@@ -258,12 +281,28 @@ impl<'a> Subject<'a> {
     }
 
     pub(super) fn item(&self, name: &str, value: ServedValue) -> MetricValue {
+        self.objects().item(name, value)
+    }
+
+    /// What the objects of the answer have in common.
+    pub(super) fn objects(&self) -> AnsweredObjects {
+        AnsweredObjects {
+            kind: self.kind.kind.as_str().into(),
+            namespace: self.request.path.namespace.as_deref().map(Into::into),
+            api_version: self.kind.api_version.as_str().into(),
+        }
+    }
+}
+
+impl AnsweredObjects {
+    /// The value of one of them.
+    pub(super) fn item(&self, name: &str, value: ServedValue) -> MetricValue {
         MetricValue {
             described_object: ObjectReference {
-                kind: self.kind.kind.clone(),
-                namespace: self.request.path.namespace.clone(),
+                kind: self.kind.clone(),
+                namespace: self.namespace.clone(),
                 name: name.to_owned(),
-                api_version: self.kind.api_version.clone(),
+                api_version: self.api_version.clone(),
             },
             timestamp: Time::from_millis(value.at),
             window_seconds: value.window_seconds(),

@@ -1,10 +1,12 @@
-//! The URL of each pod's page, or why the pod is not scraped.
+//! The page of each pod, or why the pod is not scraped.
 
 use std::collections::HashMap;
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 use crate::config::model::{PodPort, Pods};
 use crate::kube::pod::{Pod, PodPhase};
+use crate::parse::digits;
 
 /// Why a pod is not scraped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,81 +28,136 @@ pub enum SkippedTarget {
     SameAddress,
 }
 
-/// Pods, each with its URL, or with the reason why it has none.
-type PerPod<'p, T> = Vec<(&'p Pod, T)>;
+/// The page of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PodTarget<'p> {
+    pub(super) pod: &'p Pod,
+    is_https: bool,
+    address: IpAddr,
+    port: u16,
+    path: &'p str,
+}
 
-/// Pods with the URLs of their pages, and the pods that are skipped.
-pub(super) fn pages<'p>(
-    pods: impl IntoIterator<Item = &'p Pod>,
-    of: &Pods,
-) -> (PerPod<'p, String>, PerPod<'p, SkippedTarget>) {
-    let (mut targets, mut skipped) = (Vec::new(), Vec::new());
-    let mut taken: HashMap<String, usize> = HashMap::new();
+/// Pods that are skipped, with the reason.
+type Skipped<'p> = Vec<(&'p Pod, SkippedTarget)>;
+
+/// The pages of pods, and the pods that are skipped.
+pub(super) fn pages<'p>(pods: impl IntoIterator<Item = &'p Pod>, of: &'p Pods) -> (Vec<PodTarget<'p>>, Skipped<'p>) {
+    let (mut targets, mut skipped): (Vec<PodTarget<'_>>, Vec<_>) = (Vec::new(), Vec::new());
+    // Whose address and port it is, and whether it is also that of another.
+    let mut taken: HashMap<(IpAddr, u16), bool> = HashMap::new();
+    let mut is_shared = false;
     for pod in pods {
-        match page(pod, of) {
-            Ok(url) => {
-                *taken.entry(authority(&url).to_owned()).or_default() += 1;
-                targets.push((pod, url));
+        match PodTarget::of(pod, of) {
+            Ok(target) => {
+                let entry = taken.entry((target.address, target.port));
+                entry.and_modify(|taken| (*taken, is_shared) = (true, true)).or_default();
+                targets.push(target);
             }
             Err(why) => skipped.push((pod, why)),
         }
     }
-    let alone = |(_, url): &(&Pod, String)| taken.get(authority(url)) == Some(&1);
-    let (targets, same): (PerPod<'p, String>, PerPod<'p, String>) = targets.into_iter().partition(alone);
-    skipped.extend(same.into_iter().map(|(pod, _)| (pod, SkippedTarget::SameAddress)));
+    if is_shared {
+        targets.retain(|target| {
+            let is_alone = taken.get(&(target.address, target.port)) == Some(&false);
+            if !is_alone {
+                skipped.push((target.pod, SkippedTarget::SameAddress));
+            }
+            is_alone
+        });
+    }
     (targets, skipped)
 }
 
-/// The URL of a pod's page. Its fragment is the pod's incarnation: another pod may get the same address later.
-fn page(pod: &Pod, of: &Pods) -> Result<String, SkippedTarget> {
-    if pod.is_terminating() {
-        return Err(SkippedTarget::Terminating);
+impl<'p> PodTarget<'p> {
+    fn of(pod: &'p Pod, of: &'p Pods) -> Result<Self, SkippedTarget> {
+        if pod.is_terminating() {
+            return Err(SkippedTarget::Terminating);
+        }
+        if pod.phase() != PodPhase::Running {
+            return Err(SkippedTarget::NotRunning);
+        }
+        if pod.is_on_host_network() && !of.host_network {
+            return Err(SkippedTarget::HostNetwork);
+        }
+        let address = pod.address().ok_or(SkippedTarget::NoAddress)?;
+        let annotations = pod.annotations();
+        let by_annotations = of.port == PodPort::Annotations;
+        if by_annotations && annotations.scrape.as_deref() == Some("false") {
+            return Err(SkippedTarget::NotToBeScraped);
+        }
+        let port = match &of.port {
+            PodPort::Number(port) => Some(*port),
+            PodPort::Name(name) => pod.port(name),
+            PodPort::Annotations => annotations.port.as_deref().and_then(|port| port.parse().ok()),
+        };
+        let port = port.filter(|port| *port > 0).ok_or(SkippedTarget::NoPort)?;
+        let is_plain =
+            |path: &str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        let path = annotations.path.as_deref().filter(|_| by_annotations).unwrap_or(&of.path);
+        if !is_plain(path) {
+            return Err(SkippedTarget::NoPath);
+        }
+        let is_https = if by_annotations { annotations.scheme.as_deref() == Some("https") } else { of.https };
+        Ok(Self { pod, is_https, address, port, path })
     }
-    if pod.phase() != PodPhase::Running {
-        return Err(SkippedTarget::NotRunning);
+
+    /// The URL. Its fragment is the pod's incarnation: another pod may get the same address later.
+    pub(super) fn url(&self) -> String {
+        let mut url = self.plain_url();
+        url.push('#');
+        // Writing to memory cannot fail.
+        let _ = self.pod.write_incarnation(&mut url);
+        url
     }
-    if pod.is_on_host_network() && !of.host_network {
-        return Err(SkippedTarget::HostNetwork);
+
+    /// The URL without the incarnation.
+    pub(super) fn plain_url(&self) -> String {
+        let mut url = String::new();
+        let _ = self.write_plain(&mut url);
+        url
     }
-    let address = pod.address().ok_or(SkippedTarget::NoAddress)?;
-    let annotations = pod.annotations();
-    let by_annotations = of.port == PodPort::Annotations;
-    if by_annotations && annotations.scrape.as_deref() == Some("false") {
-        return Err(SkippedTarget::NotToBeScraped);
+
+    /// Whether this is its URL, with the incarnation.
+    pub(super) fn is_at(&self, url: &str) -> bool {
+        let mut left = Left(url);
+        self.write_plain(&mut left).is_ok()
+            && left.write_str("#").is_ok()
+            && self.pod.write_incarnation(&mut left).is_ok()
+            && left.0.is_empty()
     }
-    let port = match &of.port {
-        PodPort::Number(port) => Some(*port),
-        PodPort::Name(name) => pod.port(name),
-        PodPort::Annotations => annotations.port.as_deref().and_then(|port| port.parse().ok()),
-    };
-    let port = port.filter(|port| *port > 0).ok_or(SkippedTarget::NoPort)?;
-    let plain = |path: &&str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-    let path = annotations.path.as_deref().filter(|_| by_annotations).unwrap_or(&of.path);
-    if !plain(&path) {
-        return Err(SkippedTarget::NoPath);
+
+    fn write_plain(&self, to: &mut impl Write) -> fmt::Result {
+        let mut room = [0; digits::MOST];
+        to.write_str(if self.is_https { "https://" } else { "http://" })?;
+        match self.address {
+            IpAddr::V4(address) => {
+                for (at, part) in address.octets().into_iter().enumerate() {
+                    to.write_str(if at == 0 { "" } else { "." })?;
+                    to.write_str(digits::digits(part.into(), &mut room))?;
+                }
+            }
+            IpAddr::V6(address) => write!(to, "[{address}]")?,
+        }
+        to.write_str(":")?;
+        to.write_str(digits::digits(self.port.into(), &mut room))?;
+        to.write_str(self.path)
     }
-    let https = if by_annotations { annotations.scheme.as_deref() == Some("https") } else { of.https };
-    let scheme = if https { "https" } else { "http" };
-    let host = match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    };
-    Ok(format!("{scheme}://{host}:{port}{path}#{}", pod.incarnation()))
+}
+
+/// The rest of a text of which the beginning was expected.
+struct Left<'a>(&'a str);
+
+impl Write for Left<'_> {
+    fn write_str(&mut self, expected: &str) -> fmt::Result {
+        self.0 = self.0.strip_prefix(expected).ok_or(fmt::Error)?;
+        Ok(())
+    }
 }
 
 /// Host and port.
 pub(super) fn authority(url: &str) -> &str {
     url.split('/').nth(2).unwrap_or_default()
-}
-
-/// The URL without the incarnation.
-pub(super) fn plain(url: &str) -> &str {
-    url.split('#').next().unwrap_or_default()
-}
-
-/// The incarnation in a URL, with the character before it; empty without one.
-pub(super) fn incarnation(url: &str) -> &str {
-    url.split_at_checked(plain(url).len()).unwrap_or_default().1
 }
 
 impl SkippedTarget {
@@ -148,6 +205,17 @@ mod tests {
         Pods { set: None, port, path: "/metrics".to_owned(), https: false, host_network: false }
     }
 
+    fn page(pod: &Pod, of: &Pods) -> Result<String, SkippedTarget> {
+        let target = PodTarget::of(pod, of)?;
+        let url = target.url();
+        assert!(target.is_at(&url) && url.starts_with(&target.plain_url()));
+        let others = [url[1..].to_owned(), url[..url.len() - 1].to_owned(), format!("{url}0"), url.replace('0', "1")];
+        for other in &others {
+            assert!(!target.is_at(other), "{other}");
+        }
+        Ok(url)
+    }
+
     #[test]
     fn finds_pages() {
         for (port, url) in [
@@ -170,8 +238,9 @@ mod tests {
             Pod::from(pod)
         };
         let all = [named("a", "10.0.0.1"), named("b", "10.0.0.2"), named("c", "10.0.0.1")];
-        let (targets, skipped) = pages(&all, &pods(PodPort::Number(9)));
-        assert_eq!(targets.iter().map(|(pod, _)| pod.name()).collect::<Vec<_>>(), ["b"]);
+        let of = pods(PodPort::Number(9));
+        let (targets, skipped) = pages(&all, &of);
+        assert_eq!(targets.iter().map(|target| target.pod.name()).collect::<Vec<_>>(), ["b"]);
         assert_eq!(
             skipped.iter().map(|(pod, why)| (pod.name(), *why)).collect::<Vec<_>>(),
             [("a", SkippedTarget::SameAddress), ("c", SkippedTarget::SameAddress)]

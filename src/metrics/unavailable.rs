@@ -54,7 +54,8 @@ fn names(subject: &Subject<'_>, patience: Patience) -> Result<Vec<String>, Failu
         (_, ObjectName::All) if subject.kind.resource != "pods" || source.is_of_any_pods() => Vec::new(),
         (_, ObjectName::All) if is_narrowed && source.label_selector != SelectorMode::Kubernetes => Vec::new(),
         (_, ObjectName::All) => {
-            let mut names: Vec<String> = wildcard::listed(subject, patience)?.into_iter().collect();
+            let mut names: Vec<String> =
+                wildcard::listed(subject, patience)?.set().into_iter().map(str::to_owned).collect();
             sort(&mut names);
             names
         }

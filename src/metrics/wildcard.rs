@@ -1,10 +1,11 @@
 //! The response for `*`: every object that `labelSelector` selects and the source describes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::failure::Failure;
 use super::judgement::Scrape;
 use super::member::Member;
+use super::objects::ListedNames;
 use super::outcome::{Finding, Verdict, nothing_left};
 use super::reason::MissingReason;
 use super::select;
@@ -25,7 +26,7 @@ enum LabelSelection {
     /// Those whose series match it.
     BySeries,
     /// The given objects, as the Kubernetes API lists them.
-    Names(HashSet<String>),
+    Names(ListedNames),
 }
 
 /// The values of the requested objects: one by its name, or all that members describe.
@@ -59,8 +60,9 @@ fn answer<T: Member>(
         Err(reason) => (BTreeMap::new(), subject.worded(reason, scrape)),
     };
     if let LabelSelection::Names(names) = &selection {
+        let names = names.set();
         trace.record(|| Event::ObjectsSelected { count: names.len() });
-        objects.retain(|name, _| names.contains(name));
+        objects.retain(|name, _| names.contains(name.as_str()));
     }
     let mut findings: Vec<(String, Finding)> = subject
         .remembered()
@@ -74,9 +76,10 @@ fn answer<T: Member>(
     }));
     sort_by(&mut findings, |(a, _), (b, _)| a.cmp(b));
     let (mut items, mut left_out) = (Vec::with_capacity(findings.len()), Vec::new());
+    let (subject, of) = (&subject.at_one_moment(), subject.objects());
     for (name, finding) in findings {
         match subject.judge(&name, finding, scrape, trace) {
-            Verdict::Serve(value) => items.push(subject.item(&name, value)),
+            Verdict::Serve(value) => items.push(of.item(&name, value)),
             verdict => {
                 subject.services.shared.counters().left_out(verdict.as_str());
                 trace.leave_out(verdict.as_str());
@@ -118,7 +121,7 @@ fn label_selection<T: Member>(
 }
 
 /// The names that the Kubernetes API lists for `labelSelector`.
-pub(super) fn listed(subject: &Subject<'_>, patience: Patience) -> Result<HashSet<String>, Failure> {
+pub(super) fn listed(subject: &Subject<'_>, patience: Patience) -> Result<ListedNames, Failure> {
     let about = subject.about();
     let Some(objects) = subject.services.objects else {
         let source = &subject.served.upstream.source().name;
@@ -132,6 +135,5 @@ pub(super) fn listed(subject: &Subject<'_>, patience: Patience) -> Result<HashSe
     let namespace = subject.request.path.namespace.as_deref();
     let selection = Selection { namespace, label_selector: &label_selector, name: None };
     let (wait, now) = (patience.wait_for(Waiting::KubernetesLists), subject.services.shared.clock().now().monotonic);
-    let names = objects.names(subject.kind, selection, wait, now).map_err(|unlisted| about.unlisted(&unlisted))?;
-    Ok(names.iter().flatten().cloned().collect())
+    objects.names(subject.kind, selection, wait, now).map_err(|unlisted| about.unlisted(&unlisted))
 }

@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use super::digits;
 use super::escape::Escaped;
 
 /// The maximum length of a quantity in bytes; a 64-bit float cannot represent more digits.
@@ -76,6 +77,23 @@ impl Milli {
     }
 }
 
+impl Milli {
+    /// Its sign, the digits of its mantissa, and its suffix: its text in three parts.
+    pub(crate) fn parts(self, room: &mut [u8; digits::MOST]) -> [&str; 3] {
+        let (mut mantissa, mut exponent) = (self.0.unsigned_abs(), -3);
+        if mantissa == 0 {
+            return ["", "0", ""];
+        }
+        // By whole thousands, so that the exponent is one that has a suffix.
+        while mantissa % 1_000 == 0 {
+            mantissa /= 1_000;
+            exponent += 3;
+        }
+        let suffix = DECIMAL.iter().find(|(_, power)| *power == exponent).map_or("", |(suffix, _)| suffix);
+        [if self.0 < 0 { "-" } else { "" }, digits::digits(mantissa, room), suffix]
+    }
+}
+
 /// Rounds a fraction from 0 to 1 to the nearest number of thousandths.
 fn thousandths(fraction: f64) -> i64 {
     let product = fraction * 1_000.0;
@@ -119,21 +137,7 @@ pub fn parse(text: &str) -> Result<f64, QuantityError> {
 
 impl fmt::Display for Milli {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut mantissa, mut exponent) = (self.0, -3);
-        if mantissa == 0 {
-            return f.write_str("0");
-        }
-        while mantissa % 10 == 0 {
-            mantissa /= 10;
-            exponent += 1;
-        }
-        // Reduces the exponent to one that has a suffix. This reverses divisions above, so it cannot overflow.
-        while exponent % 3 != 0 {
-            mantissa *= 10;
-            exponent -= 1;
-        }
-        let suffix = DECIMAL.iter().find(|(_, power)| *power == exponent).map_or("", |(suffix, _)| suffix);
-        write!(f, "{mantissa}{suffix}")
+        self.parts(&mut [0; digits::MOST]).iter().try_for_each(|part| f.write_str(part))
     }
 }
 

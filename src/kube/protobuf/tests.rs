@@ -36,7 +36,9 @@ fn encodes_as_kubernetes_does() {
 /// Our encodings of the same object; `None` if Metriclet never sends such an object.
 fn encodings(name: &str, object: &Value) -> Option<(String, Vec<u8>)> {
     fn both(object: &impl Object) -> Option<(String, Vec<u8>)> {
-        Some((serde_json::to_string(object).unwrap(), encode(object)))
+        let mut json = Vec::new();
+        object.json(&mut json);
+        Some((String::from_utf8(json).unwrap(), encode(object)))
     }
     let version = |text: &Value| match text.as_str().unwrap().rsplit('/').next().unwrap() {
         "v1beta1" => Version::V1Beta1,
@@ -111,10 +113,10 @@ fn metric_value(item: &Value) -> MetricValue {
     let text = |key: &str| of[key].as_str().unwrap_or_default().to_owned();
     MetricValue {
         described_object: ObjectReference {
-            kind: text("kind"),
-            namespace: of["namespace"].as_str().map(str::to_owned),
+            kind: text("kind").into(),
+            namespace: of["namespace"].as_str().map(Into::into),
             name: text("name"),
-            api_version: text("apiVersion"),
+            api_version: text("apiVersion").into(),
         },
         timestamp: time(&item["timestamp"]),
         window_seconds: item["window"].as_i64().or(item["windowSeconds"].as_i64()),

@@ -5,7 +5,7 @@ use super::{ExternalSubject, values};
 use crate::config::model::Value;
 use crate::kube::external_metrics::ExternalMetricValue;
 use crate::metrics::failure::Failure;
-use crate::metrics::history::{SnapshotData, StoredSeries};
+use crate::metrics::history::{SnapshotQuery, StoredSeries};
 use crate::metrics::outcome::Finding;
 use crate::metrics::over_time::{self, OF_PAIRS, PageSamples, within};
 use crate::metrics::reason::RefusalReason;
@@ -34,7 +34,8 @@ pub(super) fn answer(
         Err(reason) => (Vec::new(), Some(reason)),
     };
     let chosen: Vec<u32> = selected.into_iter().map(|stored| stored.at).collect();
-    let data = SnapshotData::new(expr, snapshot, shift).of(Some(&chosen));
+    let query = SnapshotQuery::new(expr, false);
+    let data = query.over(snapshot, shift).of(Some(&chosen));
     // Each page of a pod belongs to one process.
     let is_shared = !subject.served.joins_pages();
     if is_shared && over_time::resets_often(expr, &data, steady) {

@@ -1,20 +1,29 @@
 //! The samples of one object, as data of an expression.
 
+use std::cell::Cell;
+
 use super::snapshot::Snapshot;
 use crate::metrics::reason::MissingReason;
 use crate::parse::duration::millis;
-use crate::promql::evaluate::{Data, EachSeries, Element, Labels, Sample, Times};
+use crate::promql::evaluate::{Block, Data, EachSeries, Element, Labels, Sample, Times};
 use crate::promql::{Expr, NAME_LABEL, VectorSelector, Window};
+
+/// An expression that is evaluated over the samples of one object or of many.
+pub(crate) struct SnapshotQuery<'e> {
+    expr: &'e Expr,
+    selectors: Vec<&'e VectorSelector>,
+    /// Whether its only selector picks all that is stored.
+    is_picked: bool,
+    /// Room for the samples of a series.
+    scratch: Cell<Vec<Sample>>,
+}
 
 /// The sampling of an object as data of an expression.
 pub(crate) struct SnapshotData<'a> {
-    selectors: Vec<&'a VectorSelector>,
-    expr: &'a Expr,
+    query: &'a SnapshotQuery<'a>,
     snapshot: &'a Snapshot,
     /// The positions of the series that count, if not all do.
     chosen: Option<&'a [u32]>,
-    /// Whether the only selector picks all that is stored.
-    is_picked: bool,
     /// From the clock of samples to Unix time.
     shift: i64,
 }
@@ -29,20 +38,28 @@ struct Stored<'a> {
     samples: &'a [Sample],
 }
 
-impl<'a> SnapshotData<'a> {
-    /// For this expression; `shift` leads from the clock of samples to Unix time.
-    pub(crate) fn new(expr: &'a Expr, snapshot: &'a Snapshot, shift: i64) -> Self {
-        Self { selectors: expr.selectors().collect(), expr, snapshot, chosen: None, is_picked: false, shift }
+impl<'e> SnapshotQuery<'e> {
+    /// `is_its_own`: everything is stored for this expression alone, as it is without placeholders.
+    pub(crate) fn new(expr: &'e Expr, is_its_own: bool) -> Self {
+        let selectors: Vec<&VectorSelector> = expr.selectors().collect();
+        let is_picked = is_its_own && selectors.len() == 1;
+        Self { expr, selectors, is_picked, scratch: Cell::default() }
     }
 
+    pub(crate) fn expr(&self) -> &'e Expr {
+        self.expr
+    }
+
+    /// Its data; `shift` leads from the clock of samples to Unix time.
+    pub(crate) fn over<'a>(&'a self, snapshot: &'a Snapshot, shift: i64) -> SnapshotData<'a> {
+        SnapshotData { query: self, snapshot, chosen: None, shift }
+    }
+}
+
+impl<'a> SnapshotData<'a> {
     /// The same of the series at these positions.
     pub(crate) fn of(self, chosen: Option<&'a [u32]>) -> Self {
         Self { chosen, ..self }
-    }
-
-    /// The same where everything is stored for this expression alone, as it is without placeholders.
-    pub(crate) fn of_its_own(self, is_its_own: bool) -> Self {
-        Self { is_picked: is_its_own && self.selectors.len() == 1, ..self }
     }
 
     /// Its age if series come and go with their pods: that of the oldest current series; series that have ended do not
@@ -61,7 +78,7 @@ impl<'a> SnapshotData<'a> {
     /// Why the expression returns nothing at the time `now`; `pairs` are those of its selectors that need two samples.
     pub(crate) fn nothing(&self, pairs: &[&VectorSelector], now: i64) -> MissingReason {
         let is_there = |selector: &VectorSelector| self.any(|series| picks(selector, series.labels));
-        if !self.selectors.iter().any(|selector| is_there(selector)) {
+        if !self.query.selectors.iter().any(|selector| is_there(selector)) {
             return MissingReason::NoSeries;
         }
         let is_pair = |selector: &VectorSelector, samples: &[Sample]| {
@@ -77,7 +94,7 @@ impl<'a> SnapshotData<'a> {
             return MissingReason::TooFewSamples;
         }
         let has_bounds = self.any(|series| series.labels.get("le").is_some());
-        MissingReason::left_nothing(self.expr, is_there, has_bounds)
+        MissingReason::left_nothing(self.query.expr, is_there, has_bounds)
     }
 
     /// Whether a counter that one of these selectors picks resets more than once within its range: then several processes
@@ -104,22 +121,24 @@ impl<'a> SnapshotData<'a> {
     }
 
     fn any(&self, mut is_so: impl FnMut(Stored<'_>) -> bool) -> bool {
-        let mut scratch = Vec::new();
+        let mut scratch = self.query.scratch.take();
         let mut look = |at: usize| {
             let Some(labels) = self.snapshot.labels(at) else { return false };
             let (seen, samples) = self.snapshot.read(at, &mut scratch);
             is_so(Stored { labels, seen, samples })
         };
-        match self.chosen {
+        let found = match self.chosen {
             Some(chosen) => chosen.iter().any(|at| look(*at as usize)),
             None => (0..self.snapshot.series()).any(look),
-        }
+        };
+        self.query.scratch.set(scratch);
+        found
     }
 
     fn each_picked(&self, selector: usize, mut each: impl FnMut(Stored<'_>)) {
-        let Some(selector) = self.selectors.get(selector) else { return };
+        let Some(selector) = self.query.selectors.get(selector) else { return };
         self.each(|series| {
-            if self.is_picked || picks(selector, series.labels) {
+            if self.query.is_picked || picks(selector, series.labels) {
                 each(series);
             }
         });
@@ -168,5 +187,9 @@ impl Data for SnapshotData<'_> {
 
     fn range(&self, selector: usize, each: EachSeries<'_>) {
         self.each_picked(selector, |series| each(series.labels, series.samples));
+    }
+
+    fn block(&self, _: usize) -> Option<Block<'_>> {
+        if self.query.is_picked && self.chosen.is_none() { self.snapshot.block() } else { None }
     }
 }

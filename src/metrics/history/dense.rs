@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::budget::SAMPLE;
 use super::layout::Layout;
 use super::room::Room;
-use crate::promql::evaluate::{Labels, Sample};
+use crate::promql::evaluate::{Block, Labels, Sample};
 
 /// A row of values for each page of an object; the object has their times.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,14 +45,29 @@ impl Dense {
         self.layout.clone()
     }
 
-    /// The samples of a series; `times` are those of the rows.
-    pub(super) fn samples(&self, at: usize, times: &[i64]) -> impl Iterator<Item = Sample> {
-        let (width, mut next) = (self.width(), at);
-        times.iter().filter_map(move |at| {
+    /// The samples of a series, in `room`; `times` are those of the rows.
+    pub(super) fn read<'r>(&self, at: usize, times: &[i64], room: &'r mut Vec<Sample>) -> &'r [Sample] {
+        if room.len() < times.len() {
+            room.resize(times.len(), Sample { at: 0, value: 0.0 });
+        }
+        let (width, mut next, mut count) = (self.width(), at, 0);
+        for at in times {
             let cell = self.cells.get(next).copied().unwrap_or(ABSENT);
             next += width;
-            (cell != ABSENT).then(|| Sample { at: *at, value: f64::from_bits(cell) })
-        })
+            if cell != ABSENT
+                && let Some(place) = room.get_mut(count)
+            {
+                *place = Sample { at: *at, value: f64::from_bits(cell) };
+                count += 1;
+            }
+        }
+        room.get(..count).unwrap_or_default()
+    }
+
+    /// All samples, if no series lacks any; `times` are those of the rows.
+    pub(super) fn block<'d>(&'d self, times: &'d [i64]) -> Option<Block<'d>> {
+        let is_whole = self.absent == 0 && self.rows == times.len();
+        is_whole.then(|| Block { times, rows: &self.cells, width: self.width() })
     }
 
     /// How many samples there are.
@@ -180,6 +195,7 @@ impl Dense {
         self.layout = room.shared.layout(left);
     }
 
+    #[inline(always)]
     fn width(&self) -> usize {
         self.layout.labels().len()
     }

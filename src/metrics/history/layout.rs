@@ -23,6 +23,7 @@ impl Layout {
         Self { labels: labels.into(), sorted, text: text.into() }
     }
 
+    #[inline(always)]
     pub(super) fn labels(&self) -> &[Labels] {
         &self.labels
     }

@@ -4,7 +4,7 @@ use super::budget::{OBJECT, SAMPLE, TIME, bytes, cost};
 use super::room::Room;
 use super::table::Table;
 use crate::metrics::coverage::PodCount;
-use crate::promql::evaluate::{Labels, Sample};
+use crate::promql::evaluate::{Block, Labels, Sample};
 use crate::source::error::SourceError;
 use crate::source::page::{Refusal, Unmatched};
 
@@ -52,6 +52,11 @@ impl Snapshot {
     /// When the series at this position last occurred on a page, and its samples; `scratch` has room for them.
     pub(crate) fn read<'s>(&'s self, at: usize, scratch: &'s mut Vec<Sample>) -> (i64, &'s [Sample]) {
         self.table.read(at, &self.times, scratch)
+    }
+
+    /// All samples, if all series have samples of each time.
+    pub(super) fn block(&self) -> Option<Block<'_>> {
+        self.table.block(&self.times)
     }
 
     /// The time span of the samples in the last `range` milliseconds before `end`; `None` without any.

@@ -32,7 +32,7 @@ impl Sparse {
     pub(super) fn of(dense: &Dense, times: &[i64]) -> Self {
         let mut sparse = Self::default();
         for (at, labels) in dense.layout().labels().iter().enumerate() {
-            let samples: Vec<Sample> = dense.samples(at, times).collect();
+            let samples = dense.read(at, times, &mut Vec::new()).to_vec();
             if let Some(last) = samples.last() {
                 sparse.push(Ring { labels: labels.clone(), seen: last.at, samples });
             }

@@ -6,7 +6,7 @@ use super::dense::Dense;
 use super::layout::Layout;
 use super::room::Room;
 use super::sparse::Sparse;
-use crate::promql::evaluate::{Labels, Sample};
+use crate::promql::evaluate::{Block, Labels, Sample};
 use crate::source::page::Series;
 
 /// The samples of an object's series. They take half the memory in step, as those of nearly all pages are.
@@ -46,11 +46,18 @@ impl Table {
     pub(super) fn read<'s>(&'s self, at: usize, times: &[i64], scratch: &'s mut Vec<Sample>) -> (i64, &'s [Sample]) {
         match self {
             Self::Dense(dense) => {
-                scratch.clear();
-                scratch.extend(dense.samples(at, times));
-                (scratch.last().map_or(i64::MIN, |sample| sample.at), scratch)
+                let samples = dense.read(at, times, scratch);
+                (samples.last().map_or(i64::MIN, |sample| sample.at), samples)
             }
             Self::Sparse(sparse) => sparse.rings().get(at).map_or((i64::MIN, &[]), |ring| (ring.seen, &ring.samples)),
+        }
+    }
+
+    /// All samples, if all series have samples of each of `times`, which are those of the object's pages.
+    pub(super) fn block<'t>(&'t self, times: &'t [i64]) -> Option<Block<'t>> {
+        match self {
+            Self::Dense(dense) => dense.block(times),
+            Self::Sparse(_) => None,
         }
     }
 

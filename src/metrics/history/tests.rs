@@ -218,7 +218,8 @@ fn describes_why_an_expression_has_no_value() {
     ] {
         let expr = Expr::parse(expr, &limits).unwrap();
         let pairs: Vec<_> = expr.selectors().filter(|selector| selector.range.is_some()).collect();
-        assert_eq!(SnapshotData::new(&expr, &snapshot, 0).nothing(&pairs, 61_000), expected, "{expr}");
+        let query = SnapshotQuery::new(&expr, false);
+        assert_eq!(query.over(&snapshot, 0).nothing(&pairs, 61_000), expected, "{expr}");
     }
 }
 
@@ -227,14 +228,15 @@ fn provides_data_to_expressions() {
     let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
     let expr = Expr::parse("a", &limits).unwrap();
     let snapshot = pages(vec![1, 3], vec![sampled("a", &[1, 3]), sampled("b", &[3])]);
-    let data = SnapshotData::new(&expr, &snapshot, 0);
+    let query = SnapshotQuery::new(&expr, false);
+    let data = query.over(&snapshot, 0);
     let mut range = Vec::new();
     data.range(0, &mut |labels, samples| range.push(Series { labels: labels.clone(), samples: samples.to_vec() }));
     let Ring { labels, samples, .. } = sampled("a", &[1, 3]);
     assert_eq!(range, [Series { labels, samples }]);
     assert_eq!(data.instant(0, i64::MAX).iter().map(|element| element.times.at).collect::<Vec<_>>(), [3]);
     let gone = Snapshot { times: vec![1, 3, 4], ..snapshot };
-    assert!(SnapshotData::new(&expr, &gone, 0).instant(0, i64::MAX).is_empty());
+    assert!(query.over(&gone, 0).instant(0, i64::MAX).is_empty());
 }
 
 /// Pages may say themselves when a sample was taken, and say it again.
@@ -258,7 +260,12 @@ fn keeps_timestamps_of_samples() {
     let expr = Expr::parse("a", &limits).unwrap();
     let now = |history: &SampleStore| -> Vec<i64> {
         let Lookup::Snapshot(snapshot) = history.lookup("web", "1") else { return Vec::new() };
-        SnapshotData::new(&expr, &snapshot, 0).instant(0, i64::MAX).iter().map(|element| element.times.at).collect()
+        SnapshotQuery::new(&expr, false)
+            .over(&snapshot, 0)
+            .instant(0, i64::MAX)
+            .iter()
+            .map(|element| element.times.at)
+            .collect()
     };
     assert_eq!(now(&history), [9_500], "it is there, as old as it says");
     history.observe(

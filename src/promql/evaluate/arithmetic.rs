@@ -14,6 +14,7 @@ pub(super) struct Sum {
 }
 
 impl Sum {
+    #[inline(always)]
     pub(super) fn add(&mut self, value: f64) {
         let next = self.sum + value;
         self.lost += if next.is_infinite() {

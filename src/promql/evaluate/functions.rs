@@ -1,26 +1,41 @@
 //! Functions of the samples in a range, of one sample of each series, and of numbers.
 
-use super::arithmetic::{max, min};
+use super::arithmetic::{fold, max, min};
+use super::window::Span;
 use super::{Element, EvalError, Evaluation, Labels, Times, Value, age, distinct, histogram, map, window};
 use crate::parse::duration::millis;
-use crate::promql::{Expr, Function, MatchOp, NAME_LABEL, Type, VectorSelector, Window};
+use crate::promql::{Aggregation, Expr, Function, MatchOp, NAME_LABEL, Type, VectorSelector, Window};
+
+/// The arguments of a call.
+struct Arguments<'e> {
+    numbers: Vec<f64>,
+    /// The times of the samples that the numbers were computed from, if any.
+    times: Option<Times>,
+    elements: Vec<Element>,
+    range: Option<Range<'e>>,
+}
+
+/// The samples of a selector in its window.
+#[derive(Clone, Copy)]
+struct Range<'e> {
+    /// The number of the selector.
+    selector: usize,
+    of: &'e VectorSelector,
+    window: Window,
+}
+
+/// Whether a call has one value for each series in a range, and keeps apart what the labels of these series keep apart: series of
+/// one metric differ without its name, too.
+pub(super) fn has_distinct_values(function: Function, arguments: &[Expr]) -> bool {
+    match arguments.last() {
+        Some(Expr::Selector(of)) => of.range.is_some() && (function == Function::LastOverTime || of.name.is_some()),
+        _ => false,
+    }
+}
 
 impl Evaluation<'_> {
     pub(super) fn call(&mut self, function: Function, arguments: &[Expr]) -> Result<Value, EvalError> {
-        let is_unlabelled = std::mem::take(&mut self.is_unlabelled);
-        let (mut numbers, mut times) = (Vec::new(), None);
-        let (mut elements, mut samples) = (Vec::new(), None);
-        for (argument, parameter) in arguments.iter().zip(function.parameters().0) {
-            match parameter {
-                Type::Scalar => {
-                    let (number, of) = self.scalar(argument)?;
-                    numbers.push(number);
-                    times = Times::both(times, of);
-                }
-                Type::Vector => elements = self.vector(argument)?,
-                Type::Range => samples = Some(self.range(argument)?),
-            }
-        }
+        let Arguments { numbers, times, elements, range } = self.arguments(function, arguments)?;
         // Only the second argument of round() can be omitted.
         let number = |index: usize| numbers.get(index).copied().unwrap_or(1.0);
         let mut elements = match function {
@@ -59,43 +74,97 @@ impl Evaluation<'_> {
                 };
                 map(elements, &change)?
             }
-            _ => {
-                let range = samples.ok_or(EvalError::IllTyped)?;
-                self.over(function, number(0), range, is_unlabelled)?
-            }
+            _ => self.over(function, number(0), range.ok_or(EvalError::IllTyped)?)?,
         };
         age(&mut elements, times);
         Ok(Value::Vector(elements))
     }
 
-    /// Applies a function to the samples of each series in the range. Only `last_over_time` keeps the metric's name.
-    fn over(
-        &self,
-        function: Function,
+    /// Aggregates the values of a call with [distinct values](has_distinct_values), whose labels do not matter.
+    pub(super) fn folded(
+        &mut self,
+        aggregation: Aggregation,
         parameter: f64,
-        (selector, of, window): (usize, &VectorSelector, Window),
-        is_unlabelled: bool,
+        function: Function,
+        arguments: &[Expr],
     ) -> Result<Vec<Element>, EvalError> {
-        let (range, offset) = (millis(window.range), millis(window.offset));
-        let named = function == Function::LastOverTime;
-        // Series of one metric differ without its name, too.
-        let is_distinct = named || of.name.is_some();
-        let is_unlabelled = is_unlabelled && is_distinct;
+        let Arguments { numbers, times: of_numbers, range, .. } = self.arguments(function, arguments)?;
+        let (mut values, mut times) = (Vec::with_capacity(FEW), of_numbers);
+        let range = range.ok_or(EvalError::IllTyped)?;
+        match self.data.block(range.selector).filter(|_| window::Growth::of(function).is_some()) {
+            Some(block) => {
+                let (millis, offset, end) = range.bounds(self.now);
+                let span = window::of_block(function, block, millis, end, &mut values);
+                times = Times::both(times, span.map(|span| span.times(offset)));
+            }
+            None => self.each(function, numbers.first().copied().unwrap_or(1.0), range, &mut |_, value, of| {
+                values.push(value);
+                times = Times::both(times, Some(of));
+            }),
+        }
+        let folded = |times| Element { labels: Labels::default(), value: fold(aggregation, parameter, &values), times };
+        Ok(times.filter(|_| !values.is_empty()).map(folded).into_iter().collect())
+    }
+
+    fn arguments<'e>(&mut self, function: Function, arguments: &'e [Expr]) -> Result<Arguments<'e>, EvalError> {
+        let mut all = Arguments { numbers: Vec::new(), times: None, elements: Vec::new(), range: None };
+        for (argument, parameter) in arguments.iter().zip(function.parameters().0) {
+            match parameter {
+                Type::Scalar => {
+                    let (number, of) = self.scalar(argument)?;
+                    all.numbers.push(number);
+                    all.times = Times::both(all.times, of);
+                }
+                Type::Vector => all.elements = self.vector(argument)?,
+                Type::Range => {
+                    let (selector, of, window) = self.range(argument)?;
+                    all.range = Some(Range { selector, of, window });
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Applies a function to the samples of each series in the range. Only `last_over_time` keeps the metric's name.
+    fn over(&self, function: Function, parameter: f64, range: Range<'_>) -> Result<Vec<Element>, EvalError> {
+        let keeps_name = function == Function::LastOverTime;
         let mut elements = Vec::new();
-        self.data.range(selector, &mut |labels, samples| {
-            let value = window::value(function, parameter, samples, range, self.now.saturating_sub(offset));
-            let Some((value, span)) = value else { return };
-            let labels = match (is_unlabelled, named) {
-                (true, _) => Labels::default(),
-                (false, true) => labels.clone(),
-                (false, false) => labels.without(&[NAME_LABEL]),
-            };
-            let times = Times { span: Some(span.length()), ..Times::of(span.last.saturating_add(offset)) };
+        self.each(function, parameter, range, &mut |labels, value, times| {
+            let labels = if keeps_name { labels.clone() } else { labels.without(&[NAME_LABEL]) };
             elements.push(Element { labels, value, times });
         });
-        if is_distinct { Ok(elements) } else { distinct(elements) }
+        // Series of one metric differ without its name, too.
+        if keeps_name || range.of.name.is_some() { Ok(elements) } else { distinct(elements) }
+    }
+
+    /// The labels, the value and the times of each series in the range that has a value.
+    fn each(&self, function: Function, parameter: f64, range: Range<'_>, each: &mut dyn FnMut(&Labels, f64, Times)) {
+        let (millis, offset, end) = range.bounds(self.now);
+        self.data.range(range.selector, &mut |labels, samples| {
+            if let Some((value, span)) = window::value(function, parameter, samples, millis, end) {
+                each(labels, value, span.times(offset));
+            }
+        });
     }
 }
+
+impl Range<'_> {
+    /// Its length, its offset, and its end at the time `now`, in milliseconds.
+    fn bounds(&self, now: i64) -> (i64, i64, i64) {
+        let (range, offset) = (millis(self.window.range), millis(self.window.offset));
+        (range, offset, now.saturating_sub(offset))
+    }
+}
+
+impl Span {
+    /// The times of its samples, of which an offset does not make any older.
+    fn times(self, offset: i64) -> Times {
+        Times { span: Some(self.length()), ..Times::of(self.last.saturating_add(offset)) }
+    }
+}
+
+/// The number of series that most objects have of a metric, at most.
+const FEW: usize = 32;
 
 /// Rounds to the nearest multiple, halves upwards. Like Prometheus, it divides by the reciprocal, because the
 /// reciprocal of a value such as 0.1 needs fewer digits.

@@ -31,6 +31,10 @@ pub trait Data {
     /// Calls `each` once for each matching series, with its labels, which are unique, and its samples, oldest first.
     /// Samples outside the selector's range are ignored.
     fn range(&self, selector: usize, each: EachSeries<'_>);
+    /// The same samples as a block, if all of these series have samples at the same times.
+    fn block(&self, _: usize) -> Option<Block<'_>> {
+        None
+    }
     /// Converts a time to Unix milliseconds, if samples are timed by another clock.
     fn unix(&self, at: i64) -> i64 {
         at
@@ -79,6 +83,17 @@ pub struct Sample {
     pub value: f64,
 }
 
+/// The samples of series at the same times, for which a function is computed in one go.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// Oldest first.
+    pub times: &'a [i64],
+    /// For each time the bits of a value of each series.
+    pub rows: &'a [u64],
+    /// The number of series.
+    pub width: usize,
+}
+
 /// Why an expression has no result for these samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EvalError {
@@ -99,7 +114,7 @@ pub enum EvalError {
 /// # Errors
 /// If Prometheus would also fail to evaluate the expression over these samples.
 pub fn evaluate(expr: &Expr, data: &dyn Data, now: i64) -> Result<Vec<Element>, EvalError> {
-    Evaluation { data, now, next: 0, is_unlabelled: false }.vector(expr)
+    Evaluation { data, now, next: 0 }.vector(expr)
 }
 
 /// Whether an expression can have a value without any series.
@@ -127,8 +142,6 @@ struct Evaluation<'a> {
     now: i64,
     /// The number of selectors evaluated so far.
     next: usize,
-    /// Whether the labels of the result do not matter, because it is aggregated to one element.
-    is_unlabelled: bool,
 }
 
 /// The value of a subexpression. Ranges are handled by the functions that take them.
@@ -156,17 +169,19 @@ impl Evaluation<'_> {
             Expr::Selector(_) => return Err(EvalError::IllTyped),
             Expr::Aggregate(aggregation, grouping, arguments) => {
                 let (mut parameter, mut elements) = ((0.0, None), Vec::new());
-                let is_unlabelled = *grouping == Grouping::ALL && !aggregation.picks();
+                let is_one = *grouping == Grouping::ALL && !aggregation.picks();
                 for (argument, kind) in arguments.iter().zip(aggregation.parameters()) {
-                    match kind {
-                        Type::Scalar => parameter = self.scalar(argument)?,
-                        Type::Vector | Type::Range => {
-                            self.is_unlabelled = is_unlabelled && matches!(argument, Expr::Call(..));
-                            elements = self.vector(argument)?;
+                    match (kind, argument) {
+                        (Type::Scalar, _) => parameter = self.scalar(argument)?,
+                        (_, Expr::Call(function, of)) if is_one && functions::has_distinct_values(*function, of) => {
+                            elements = self.folded(*aggregation, parameter.0, *function, of)?;
+                        }
+                        (_, _) => {
+                            let of = self.vector(argument)?;
+                            elements = aggregate::grouped(*aggregation, parameter.0, grouping, of)?;
                         }
                     }
                 }
-                let mut elements = aggregate::grouped(*aggregation, parameter.0, grouping, elements)?;
                 age(&mut elements, parameter.1);
                 elements
             }
@@ -218,11 +233,13 @@ impl Evaluation<'_> {
 
 impl Times {
     /// The times of a single sample.
+    #[inline(always)]
     pub fn of(at: i64) -> Self {
         Self { at, newest: at, span: None }
     }
 
     /// Combines the times of two operands; the result is as old as the older one.
+    #[inline(always)]
     fn and(self, other: Self) -> Self {
         Self { at: self.at.min(other.at), newest: self.newest.max(other.newest), span: self.span.max(other.span) }
     }

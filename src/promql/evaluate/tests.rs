@@ -229,3 +229,58 @@ fn rejects_ill_typed_trees() {
         assert_eq!(evaluate(&expr, &data, NOW), Err(EvalError::IllTyped), "{expr}");
     }
 }
+
+/// The series of a block, told as one or each by itself.
+struct Blocked<'a> {
+    block: Block<'a>,
+    is_told: bool,
+}
+
+impl Data for Blocked<'_> {
+    fn instant(&self, _: usize, _: i64) -> Vec<Element> {
+        Vec::new()
+    }
+
+    fn range(&self, _: usize, each: EachSeries<'_>) {
+        let Block { times, rows, width } = self.block;
+        for series in 0..width {
+            let sample =
+                |(row, at): (usize, &i64)| Sample { at: *at, value: f64::from_bits(rows[row * width + series]) };
+            let samples: Vec<Sample> = times.iter().enumerate().map(sample).collect();
+            each(&Labels::new([("series", series.to_string())]), &samples);
+        }
+    }
+
+    fn block(&self, _: usize) -> Option<Block<'_>> {
+        self.is_told.then_some(self.block)
+    }
+}
+
+#[test]
+fn a_block_has_the_values_of_its_series() {
+    let mut state = 7_u64;
+    let mut random = |most: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % most
+    };
+    let expressions =
+        ["sum(rate(x[1m]))", "max(increase(x[30s] offset 10s))", "avg(delta(x[2m]))", "count(rate(x[5s]))"];
+    let expressions = expressions.map(|text| Expr::parse(text, &LIMITS).unwrap());
+    for _ in 0..500 {
+        let (width, mut at) = (random(4) as usize, NOW - 100_000);
+        let times: Vec<i64> = (0..random(9)).map(|_| (at, at += random(30_000) as i64).0).collect();
+        let value = |number: u64| match number {
+            0 => f64::NAN,
+            1 => f64::INFINITY,
+            number => number as f64 / 7.0 - 1.0,
+        };
+        let rows: Vec<u64> = (0..times.len() * width).map(|_| value(random(40)).to_bits()).collect();
+        let block = Block { times: &times, rows: &rows, width };
+        for expr in &expressions {
+            let [told, apart] = [true, false].map(|is_told| evaluate(expr, &Blocked { block, is_told }, NOW).unwrap());
+            let bits =
+                |elements: &[Element]| elements.iter().map(|of| (of.value.to_bits(), of.times)).collect::<Vec<_>>();
+            assert_eq!(bits(&told), bits(&apart), "{expr} {block:?}");
+        }
+    }
+}

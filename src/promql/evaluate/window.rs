@@ -1,7 +1,7 @@
 //! Functions of the samples in a range.
 
-use super::Sample;
 use super::arithmetic::{Sum, fold};
+use super::{Block, Sample};
 use crate::promql::{Aggregation, Function};
 
 /// The times of the first and the last sample of a value, in Unix milliseconds.
@@ -12,11 +12,13 @@ pub(super) struct Span {
 }
 
 impl Span {
+    #[inline(always)]
     fn of(samples: &[Sample]) -> Option<Self> {
         Some(Self { first: samples.first()?.at, last: samples.last()?.at })
     }
 
     /// The length in milliseconds.
+    #[inline(always)]
     pub(super) fn length(self) -> i64 {
         self.last.saturating_sub(self.first)
     }
@@ -38,9 +40,7 @@ pub(super) fn value(
         fold(aggregation, parameter, &values)
     };
     let value = match function {
-        Function::Rate => extrapolated(samples, range, now, Growth::OfCounter)? / (range as f64 / 1000.0),
-        Function::Increase => extrapolated(samples, range, now, Growth::OfCounter)?,
-        Function::Delta => extrapolated(samples, range, now, Growth::OfGauge)?,
+        Function::Rate | Function::Increase | Function::Delta => extrapolated(function, samples, range, now)?,
         Function::Irate => return Some((instant_rate(last_two)?, Span::of(last_two)?)),
         Function::AvgOverTime => folded(Aggregation::Avg),
         Function::MinOverTime => folded(Aggregation::Min),
@@ -85,51 +85,141 @@ fn slope(samples: &[Sample]) -> Option<f64> {
 }
 
 /// The samples after `start`, up to and including `end`.
-fn within(samples: &[Sample], start: i64, end: i64) -> &[Sample] {
-    let from = samples.partition_point(|sample| sample.at <= start);
-    let to = samples.partition_point(|sample| sample.at <= end);
-    samples.get(from..to).unwrap_or_default()
+///
+/// Few are outside, as no more are stored than the longest range needs.
+#[inline(always)]
+fn within(mut samples: &[Sample], start: i64, end: i64) -> &[Sample] {
+    while let [first, rest @ ..] = samples
+        && first.at <= start
+    {
+        samples = rest;
+    }
+    while let [rest @ .., last] = samples
+        && last.at > end
+    {
+        samples = rest;
+    }
+    samples
 }
 
 /// The assumption about values between two samples.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Growth {
+pub(super) enum Growth {
     /// The value only increases, from zero; a lower value is a reset.
     OfCounter,
     OfGauge,
 }
 
-/// The change of the value over the whole range.
+impl Growth {
+    /// That of a function, if its value is the change over the whole range.
+    pub(super) fn of(function: Function) -> Option<Self> {
+        match function {
+            Function::Rate | Function::Increase => Some(Self::OfCounter),
+            Function::Delta => Some(Self::OfGauge),
+            _ => None,
+        }
+    }
+}
+
+/// How the change between the first and the last sample becomes that over the whole range.
 ///
 /// The samples may span only a part of the range. If the first or last sample is closer to the edge than about one
 /// sample interval, the change is extrapolated to the edge; otherwise the series is assumed to start or end half an
 /// interval away. A counter is not extrapolated below zero.
-fn extrapolated(samples: &[Sample], range: i64, now: i64, growth: Growth) -> Option<f64> {
-    let [first, .., last] = samples else { return None };
-    let seconds = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1000.0;
-    let mut change = last.value - first.value;
-    if growth == Growth::OfCounter {
-        for (before, after) in samples.iter().zip(samples.iter().skip(1)) {
-            if after.value < before.value {
-                change += before.value;
+#[derive(Clone, Copy)]
+struct Extrapolation {
+    growth: Growth,
+    sampled: f64,
+    to_start: f64,
+    to_end: f64,
+    /// What the change is divided by.
+    seconds: f64,
+}
+
+impl Extrapolation {
+    /// For so many samples, of which these are the times of the first and the last.
+    fn of(function: Function, (first, last): (i64, i64), count: usize, range: i64, now: i64) -> Option<Self> {
+        let seconds = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1000.0;
+        let sampled = seconds(first, last);
+        if sampled <= 0.0 {
+            return None;
+        }
+        let gap = sampled / (count - 1) as f64;
+        let reach = |distance: f64| if distance >= gap * 1.1 { gap / 2.0 } else { distance };
+        Some(Self {
+            growth: Growth::of(function)?,
+            sampled,
+            to_start: reach(seconds(now.saturating_sub(range), first)),
+            to_end: reach(seconds(last, now)),
+            seconds: if function == Function::Rate { range as f64 / 1000.0 } else { 1.0 },
+        })
+    }
+
+    /// The change of a series between its first value and its last, which come after one another.
+    #[inline(always)]
+    fn change(&self, first: f64, last: f64, values: impl Iterator<Item = f64>) -> f64 {
+        let (mut change, mut before) = (last - first, first);
+        if self.growth == Growth::OfCounter {
+            for value in values {
+                if value < before {
+                    change += before;
+                }
+                before = value;
             }
         }
+        change
     }
-    let sampled = seconds(first.at, last.at);
-    if sampled <= 0.0 {
-        return None;
-    }
-    let gap = sampled / (samples.len() - 1) as f64;
-    let reach = |distance: f64| if distance >= gap * 1.1 { gap / 2.0 } else { distance };
-    let mut to_start = reach(seconds(now.saturating_sub(range), first.at));
-    let to_end = reach(seconds(last.at, now));
-    if growth == Growth::OfCounter && change > 0.0 && first.value >= 0.0 {
-        let to_zero = sampled * (first.value / change);
-        if to_zero < to_start {
-            to_start = to_zero;
+
+    #[inline(always)]
+    fn value(&self, first: f64, change: f64) -> f64 {
+        let mut to_start = self.to_start;
+        if self.growth == Growth::OfCounter && change > 0.0 && first >= 0.0 {
+            let to_zero = self.sampled * (first / change);
+            if to_zero < to_start {
+                to_start = to_zero;
+            }
         }
+        change * ((self.sampled + to_start + self.to_end) / self.sampled) / self.seconds
     }
-    Some(change * ((sampled + to_start + to_end) / sampled))
+}
+
+/// The change of the value over the whole range, or that per second.
+fn extrapolated(function: Function, samples: &[Sample], range: i64, now: i64) -> Option<f64> {
+    let [first, .., last] = samples else { return None };
+    let extrapolation = Extrapolation::of(function, (first.at, last.at), samples.len(), range, now)?;
+    let change = extrapolation.change(first.value, last.value, samples.iter().map(|sample| sample.value));
+    Some(extrapolation.value(first.value, change))
+}
+
+/// Appends the values that a function of the change over the whole range has for each series of a block. Their span, if there are
+/// enough samples.
+pub(super) fn of_block(
+    function: Function,
+    Block { times, rows, width }: Block<'_>,
+    range: i64,
+    now: i64,
+    values: &mut Vec<f64>,
+) -> Option<Span> {
+    let start = now.saturating_sub(range);
+    let from = times.iter().take_while(|at| **at <= start).count();
+    let after = times.iter().rev().take_while(|at| **at > now).count();
+    let times = times.get(from..times.len() - after)?;
+    let [first, .., last] = *times else { return None };
+    let extrapolation = Extrapolation::of(function, (first, last), times.len(), range, now)?;
+    let rows = rows.get(from * width..(from + times.len()) * width)?;
+    let cell = |at: usize| rows.get(at).copied().map(f64::from_bits);
+    for series in 0..width {
+        let (first, last) = (cell(series)?, cell(rows.len() - width + series)?);
+        let mut next = series;
+        let each = std::iter::from_fn(|| {
+            let value = cell(next);
+            next += width;
+            value
+        });
+        let change = extrapolation.change(first, last, each);
+        values.push(extrapolation.value(first, change));
+    }
+    Some(Span { first, last })
 }
 
 /// The increase per second of a counter between the last two samples.
