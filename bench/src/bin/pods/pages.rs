@@ -1,13 +1,16 @@
-//! Pods that serve pages: one listener for all of 127.0.0.0/8, so that thousands of pods need no descriptors.
+//! Pods that serve pages, on connections that clients may keep: one listener for all of 127.0.0.0/8.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use metriclet_bench::Result;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 /// The number of series on a page that the rule uses.
 pub const WANTED: usize = 20;
@@ -33,6 +36,7 @@ impl Pages {
     /// Starts pods with this number of series each.
     pub fn serve(series: usize) -> Result<Self> {
         let listener = TcpListener::bind("0.0.0.0:0")?;
+        listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let fetched = Arc::new(Mutex::new(Vec::new()));
         let start = Instant::now();
@@ -44,10 +48,9 @@ impl Pages {
         for _ in 0..SERVERS {
             let (listener, rest, fetched) = (listener.try_clone()?, rest.clone(), fetched.clone());
             thread::spawn(move || {
-                for stream in listener.incoming().flatten() {
-                    if let Err(error) = answer(stream, start, &rest, &fetched) {
-                        eprintln!("a pod could not answer: {error}");
-                    }
+                let answer = |stream: &TcpStream| answer(stream, start, &rest, &fetched);
+                if let Err(error) = each_request(&listener, answer) {
+                    eprintln!("pods do not serve any more: {error}");
                 }
             });
         }
@@ -71,18 +74,51 @@ pub fn rounds(fetched: &[Instant]) -> Vec<f64> {
     rounds.filter_map(took).collect()
 }
 
-fn answer(mut stream: TcpStream, start: Instant, rest: &str, fetched: &Mutex<Vec<Instant>>) -> Result<()> {
+/// Calls `answer` when there is a request on one of the connections, which are closed once it returns false.
+fn each_request(listener: &TcpListener, answer: impl Fn(&TcpStream) -> Result<bool>) -> Result<()> {
+    let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+    // No descriptor of a connection.
+    let of_listener = u64::MAX;
+    epoll::add(&epoll, listener, EventData::new_u64(of_listener), EventFlags::IN | EventFlags::EXCLUSIVE)?;
+    let mut connections = HashMap::new();
+    let mut events: Vec<Event> = Vec::with_capacity(64);
+    loop {
+        events.clear();
+        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)?;
+        for event in &events {
+            let of = event.data.u64();
+            if of == of_listener {
+                while let Ok((stream, _)) = listener.accept() {
+                    stream.set_nonblocking(false)?;
+                    let of = u64::try_from(stream.as_raw_fd())?;
+                    epoll::add(&epoll, &stream, EventData::new_u64(of), EventFlags::IN)?;
+                    connections.insert(of, stream);
+                }
+            } else if let Some(stream) = connections.get(&of)
+                && !answer(stream).unwrap_or(false)
+            {
+                connections.remove(&of);
+            }
+        }
+    }
+}
+
+/// Whether there was a request.
+fn answer(mut stream: &TcpStream, start: Instant, rest: &str, fetched: &Mutex<Vec<Instant>>) -> Result<bool> {
     // The listener is only for programs on this machine.
     if !stream.peer_addr()?.ip().is_loopback() {
-        return Ok(());
+        return Ok(false);
     }
-    let mut request = BufReader::new(&stream);
+    let mut request = BufReader::new(stream);
     let mut line = String::new();
     while request.read_line(&mut line)? > 2 {
-        if line.starts_with("user-agent: metriclet/") {
+        if line.to_ascii_lowercase().starts_with("user-agent: metriclet/") {
             fetched.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
         }
         line.clear();
+    }
+    if line.is_empty() {
+        return Ok(false);
     }
     let mut counters = String::new();
     for number in 0..WANTED {
@@ -90,9 +126,8 @@ fn answer(mut stream: TcpStream, start: Instant, rest: &str, fetched: &Mutex<Vec
         let value = (1e4 + start.elapsed().as_secs_f64()) * number as f64;
         writeln!(counters, "http_requests_total{{code=\"200\",method=\"GET\",handler=\"/items/{number}\"}} {value}")?;
     }
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\n";
     let length = counters.len() + rest.len();
-    stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{counters}").as_bytes())?;
-    stream.write_all(rest.as_bytes())?;
-    Ok(())
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all([head.as_str(), &counters, rest].concat().as_bytes())?;
+    Ok(true)
 }
