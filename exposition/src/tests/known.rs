@@ -26,10 +26,18 @@ impl Sink for Told {
     }
 }
 
-fn read(page: &str, mut parser: Parser) -> (Result<u64, PageError>, Told, Option<KnownSeries>, u64) {
-    let mut told = Told::default();
+fn read(page: &str, parser: Parser) -> (Result<u64, PageError>, Told, Option<KnownSeries>, u64) {
     // Chunks end anywhere.
-    let fed = page.as_bytes().chunks(7).try_for_each(|chunk| parser.feed(chunk, &mut told));
+    read_chunks(page, 7, parser)
+}
+
+fn read_chunks(
+    page: &str,
+    size: usize,
+    mut parser: Parser,
+) -> (Result<u64, PageError>, Told, Option<KnownSeries>, u64) {
+    let mut told = Told::default();
+    let fed = page.as_bytes().chunks(size).try_for_each(|chunk| parser.feed(chunk, &mut told));
     let finished = fed.and_then(|()| parser.finish()).map(|summary| summary.samples);
     let noted = finished.is_ok().then(|| parser.noted()).flatten();
     (finished, told, noted, parser.recognized())
@@ -53,6 +61,8 @@ const PAGES: &[&str] = &[
     "# TYPE a counter\na_total{x=\"1\"} 1 # {t=\"1\"} 2\na_total{x=\"2\"} 1.5 3\n# EOF\n",
     "a 1\na{x=\"1\"} 2\na{x=\"1\"}  2\n# EOF\n",
     "b 1\nb 1\nb 1\na 1\nb 1\n# EOF\n",
+    "b 1\nb 1.5e+06\nb 1 \na  1\nb 1e05\nb 0x1\n# EOF\n",
+    "a{x=\"1\"} 1\na{x=\"2\"}  2\na{x=\"1\"} 1\nb{x=\"1\"} 12345678901234567890\nb{x=\"2\"} 4.\nb{x=\"3\"} 1.5.5\n",
 ];
 
 #[test]
@@ -63,8 +73,11 @@ fn known_series_change_nothing() {
             let Some(noted) = noted.map(Arc::new) else { continue };
             for page in PAGES {
                 let (expected, told, ..) = read(page, Parser::new(format, LIMITS));
-                let found = read(page, Parser::new(format, LIMITS).knowing(Some(noted.clone())));
-                assert_eq!((found.0, found.1), (expected, told), "{format:?}: {page:?} after {known:?}");
+                for size in [7, 1_000] {
+                    let parser = Parser::new(format, LIMITS).knowing(Some(noted.clone()));
+                    let (found, found_told, ..) = read_chunks(page, size, parser);
+                    assert_eq!((&found, &found_told), (&expected, &told), "{format:?}: {page:?} after {known:?}");
+                }
             }
         }
     }
