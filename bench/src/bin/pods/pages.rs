@@ -127,7 +127,8 @@ fn answer(mut stream: &TcpStream, start: Instant, rest: &str, fetched: &Mutex<Ve
         writeln!(counters, "http_requests_total{{code=\"200\",method=\"GET\",handler=\"/items/{number}\"}} {value}")?;
     }
     let length = counters.len() + rest.len();
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all([head.as_str(), &counters, rest].concat().as_bytes())?;
     Ok(true)
 }
