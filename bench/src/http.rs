@@ -51,7 +51,7 @@ impl Request {
 
     /// Whether a line of the head begins like this.
     pub fn has_line(&self, start: &str) -> bool {
-        self.head.lines().any(|line| line.starts_with(start))
+        self.head.lines().any(|line| line.get(..start.len()).is_some_and(|line| line.eq_ignore_ascii_case(start)))
     }
 
     fn target(&self) -> &str {
@@ -66,12 +66,11 @@ pub fn answer(stream: &mut impl Write, media_type: &str, body: &str) -> io::Resu
     stream.flush()
 }
 
-/// Writes a page of metrics, after which the connection is closed. Returns the bytes written.
+/// Writes a page of metrics. Returns the bytes written.
 pub fn page(stream: &mut impl Write, parts: &[&str]) -> io::Result<usize> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    );
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\n\r\n");
     // One write, because each is a segment of its own.
     let whole = head + &parts.concat();
     stream.write_all(whole.as_bytes())?;

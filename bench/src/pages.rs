@@ -1,13 +1,17 @@
-//! Pods that serve pages: one listener for all of 127.0.0.0/8, so that thousands of pods need no descriptors. bench/hyper
-//! includes this file as a module, too.
+//! Pods that serve pages, on connections that clients may keep: one listener for all of 127.0.0.0/8. bench/hyper includes this
+//! file as a module, too.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, BufReader};
 use std::net::{IpAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use crate::http::{self, Request};
 
@@ -38,6 +42,7 @@ impl Pages {
     /// on a second. `labels` are additional ones of the pod with that number, each followed by a comma.
     pub fn serve(wanted: usize, series: usize, labels: fn(usize) -> String) -> io::Result<Self> {
         let listener = TcpListener::bind("0.0.0.0:0")?;
+        listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let mut rest = String::new();
         for number in wanted..series {
@@ -56,9 +61,8 @@ impl Pages {
         for _ in 0..SERVERS {
             let (listener, served) = (listener.try_clone()?, served.clone());
             thread::spawn(move || {
-                for stream in listener.incoming().flatten() {
-                    // A client that hangs up is done.
-                    drop(served.answer(stream));
+                if let Err(error) = each_request(&listener, |stream| served.answer(stream)) {
+                    eprintln!("pods do not serve any more: {error}");
                 }
             });
         }
@@ -80,16 +84,17 @@ impl Pages {
 }
 
 impl Served {
-    fn answer(&self, mut stream: TcpStream) -> io::Result<()> {
+    /// Answers a request; whether there was one.
+    fn answer(&self, mut stream: &TcpStream) -> io::Result<bool> {
         // The listener is only for programs on this machine.
         if !stream.peer_addr()?.ip().is_loopback() {
-            return Ok(());
+            return Ok(false);
         }
-        let Some(request) = Request::read(&mut BufReader::new(&stream))? else { return Ok(()) };
+        let Some(request) = Request::read(&mut BufReader::new(stream))? else { return Ok(false) };
         if request.has_line("user-agent: metriclet/") {
             self.fetched.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
         }
-        let IpAddr::V4(address) = stream.local_addr()?.ip() else { return Ok(()) };
+        let IpAddr::V4(address) = stream.local_addr()?.ip() else { return Ok(false) };
         let [_, _, high, low] = address.octets();
         let labels = (self.labels)(usize::from(u16::from_be_bytes([high, low])));
         let mut counters = String::new();
@@ -104,7 +109,36 @@ impl Served {
         let bytes = http::page(&mut stream, &[&counters, &self.rest])?;
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.pages.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        Ok(true)
+    }
+}
+
+/// Calls `answer` for each request on a connection. If it returns false or fails, the connection is closed.
+fn each_request(listener: &TcpListener, answer: impl Fn(&TcpStream) -> io::Result<bool>) -> io::Result<()> {
+    // The number of no descriptor of a connection.
+    const LISTENER: u64 = u64::MAX;
+    let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+    epoll::add(&epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::EXCLUSIVE)?;
+    let mut connections = HashMap::new();
+    let mut events: Vec<Event> = Vec::with_capacity(64);
+    loop {
+        events.clear();
+        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)?;
+        for event in &events {
+            let number = event.data.u64();
+            if number == LISTENER {
+                while let Ok((stream, _)) = listener.accept() {
+                    stream.set_nonblocking(false)?;
+                    let number = u64::try_from(stream.as_raw_fd()).map_err(io::Error::other)?;
+                    epoll::add(&epoll, &stream, EventData::new_u64(number), EventFlags::IN)?;
+                    connections.insert(number, stream);
+                }
+            } else if let Some(stream) = connections.get(&number)
+                && !answer(stream).unwrap_or(false)
+            {
+                connections.remove(&number);
+            }
+        }
     }
 }
 

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use super::number;
+
 /// The series of an earlier page, in its order.
 #[derive(Debug, Default)]
 pub struct KnownSeries {
     /// The series as written, up to the closing brace, or to the blank after a name without labels.
-    text: Vec<u8>,
+    text: String,
     lines: Vec<KnownLine>,
 }
 
@@ -22,7 +24,7 @@ pub(super) struct KnownLine {
     /// The start of the text between the braces, if there are any.
     pub(super) labels: Option<u32>,
     /// Whether the previous series has the same name.
-    repeats: bool,
+    pub(super) repeats: bool,
 }
 
 /// Finds known series, and records those of the current page.
@@ -31,7 +33,7 @@ pub(super) struct Recognizer {
     /// The series of an earlier page.
     pub(super) known: Option<Arc<KnownSeries>>,
     /// The index of the series that is expected next.
-    next: usize,
+    pub(super) next: usize,
     /// The number of lines with a known series.
     pub(super) recognized: u64,
     /// Whether the previous sample was not wanted.
@@ -66,13 +68,41 @@ impl KnownSeries {
 
     #[inline(always)]
     fn begins(&self, known: &KnownLine, line: &[u8]) -> bool {
-        let start = known.start as usize;
-        let series = self.text.get(start..start + known.length as usize);
-        let Some(((begin, rest), series)) = line.split_at_checked(known.length as usize).zip(series) else {
-            return false;
-        };
+        let rest = self.after(known, line);
         // Labels may follow a blank after the name.
-        is_same(begin, series) && (known.labels.is_some() || !matches!(rest.first(), Some(b' ' | b'\t' | b'{')))
+        rest.is_some_and(|rest| known.labels.is_some() || !matches!(rest.first(), Some(b' ' | b'\t' | b'{')))
+    }
+
+    /// What follows a series in text that begins as it.
+    #[inline(always)]
+    fn after<'t>(&self, known: &KnownLine, text: &'t [u8]) -> Option<&'t [u8]> {
+        let (start, length) = (known.start as usize, known.length as usize);
+        let (begin, rest) = text.split_at_checked(length)?;
+        is_same(begin, self.text.as_bytes().get(start..start + length)?).then_some(rest)
+    }
+
+    #[inline]
+    fn series(&self, known: &KnownLine) -> Option<&str> {
+        let start = known.start as usize;
+        self.text.get(start..start + known.length as usize)
+    }
+
+    /// The line at the start of the text, if it has the series at `at` and a plain number; the number, and the text after it.
+    #[inline(always)]
+    pub(super) fn line<'t>(&self, at: usize, text: &'t [u8]) -> Option<(&KnownLine, &'t [u8], &'t [u8])> {
+        let known = self.lines.get(at)?;
+        let rest = self.after(known, text)?;
+        let value = if known.labels.is_some() { rest.strip_prefix(b" ")? } else { rest };
+        let (number, rest) = value.split_at_checked(number::plain(value)?)?;
+        Some((known, number, rest.get(1..)?))
+    }
+
+    /// The name and the labels of a series, as they were written.
+    #[inline]
+    pub(super) fn parts(&self, known: &KnownLine) -> (&str, &str) {
+        let series = self.series(known).unwrap_or_default();
+        let labels = known.labels.and_then(|start| series.get(start as usize..series.len() - 1));
+        (series.get(..known.name as usize).unwrap_or_default(), labels.unwrap_or_default())
     }
 
     /// Adds a series. `name` is the length of its name, `labels` the start of the text between the braces, if there are
@@ -80,23 +110,26 @@ impl KnownSeries {
     fn add(&mut self, series: &str, name: usize, labels: Option<usize>) {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let (start, length, name) = (number(self.text.len()), number(series.len()), number(name));
-        let before = self.lines.last().and_then(|before| {
-            let start = before.start as usize;
-            self.text.get(start..start + before.name as usize)
-        });
-        let repeats = before == series.as_bytes().get(..name as usize);
-        self.text.extend_from_slice(series.as_bytes());
+        let before = self.lines.last().map(|before| self.parts(before).0);
+        let repeats = before == series.get(..name as usize);
+        self.text.push_str(series);
         self.lines.push(KnownLine { start, length, name, labels: labels.map(number), repeats });
     }
 }
 
-/// Whether texts of equal length are the same. It compares eight bytes at a time; musl compares them one by one.
+/// Whether texts of equal length are the same. It compares blocks of a fixed size, for which the compiler calls no function: that
+/// of musl compares byte by byte.
 #[inline(always)]
 fn is_same(left: &[u8], right: &[u8]) -> bool {
-    let ((left, left_end), (right, right_end)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
-    let mut pairs = left.iter().zip(right);
-    pairs.all(|(left, right)| u64::from_ne_bytes(*left) == u64::from_ne_bytes(*right))
-        && left_end.iter().zip(right_end).all(|(left, right)| left == right)
+    if let (Some(left_end), Some(right_end)) = (left.last_chunk::<32>(), right.last_chunk::<32>()) {
+        // The last ones first, as that is where neighbours differ.
+        return left_end == right_end
+            && left.as_chunks::<32>().0.iter().zip(right.as_chunks::<32>().0).all(|(a, b)| a == b);
+    }
+    if let (Some(left_end), Some(right_end)) = (left.last_chunk::<16>(), right.last_chunk::<16>()) {
+        return left_end == right_end && left.first_chunk::<16>() == right.first_chunk::<16>();
+    }
+    left.iter().zip(right).all(|(left, right)| left == right)
 }
 
 impl Recognizer {

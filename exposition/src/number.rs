@@ -107,6 +107,32 @@ fn digits(mut number: u64, text: &str) -> (u64, &str) {
     (number, text.get(length..).unwrap_or_default())
 }
 
+/// The length of a number as most are, of few digits and without a sign, that ends its line.
+#[inline(always)]
+pub(super) fn plain(text: &[u8]) -> Option<usize> {
+    let mut end = 0;
+    let is_digit = |at: usize| text.get(at).is_some_and(|byte| byte.wrapping_sub(b'0') < 10);
+    while is_digit(end) {
+        end += 1;
+    }
+    if text.get(end) == Some(&b'.') && (end > 0 || is_digit(1)) {
+        end += 1;
+        while is_digit(end) {
+            end += 1;
+        }
+    }
+    let significant = end;
+    if let Some(b'e' | b'E') = text.get(end)
+        && let Some(b'+' | b'-') = text.get(end + 1)
+        && is_digit(end + 2)
+        && is_digit(end + 3)
+    {
+        end += 4;
+    }
+    // With more digits, or an exponent of three, it might be too large.
+    ((1..=32).contains(&significant) && text.get(end) == Some(&b'\n')).then_some(end)
+}
+
 /// Parses `[+-]digits`, clamped to ±10,000 as in Go: far beyond every float.
 fn exponent(text: &str) -> Option<(i32, &str)> {
     let (negative, unsigned) = sign(text);
@@ -241,6 +267,19 @@ mod tests {
             assert_eq!(read(text), Some((value, rest)), "{text}");
         }
         assert_eq!(read("infin"), Some((f64::INFINITY, "in")));
+    }
+
+    #[test]
+    fn plain_numbers_are_numbers() {
+        for text in ["0", "7", "12.5", "0.001", ".5", "5.", "123456789012345", "1.5e+06", "1e-07", "1E+22", "2.e+99"] {
+            assert_eq!(plain(format!("{text}\nnext").as_bytes()), Some(text.len()), "{text}");
+            assert_eq!(read(text).unwrap().1, "", "{text}");
+        }
+        for text in ["", ".", "-1", "+1", "x", "NaN", "1e05", "1e+100", "e+01", ".e+01", "1 2", "1x", "1.5.5"] {
+            assert!(plain(format!("{text}\n").as_bytes()).is_none(), "{text}");
+        }
+        assert!(plain(format!("{}\n", "1".repeat(33)).as_bytes()).is_none());
+        assert!(plain(b"1").is_none());
     }
 
     #[test]

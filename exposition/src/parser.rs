@@ -1,6 +1,6 @@
 //! Splits chunks into lines. Only an incomplete line is buffered.
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memrchr};
 
 use super::bound;
 use super::error::{Fault, PageError, PageErrorKind, syntax};
@@ -9,6 +9,7 @@ use super::format::{ExpositionLimits, Format};
 use super::known::Recognizer;
 use super::labels::{Labels, unescape};
 use super::metadata::Metadata;
+use super::number::Number;
 use super::sample::{Line, beginning_of};
 use super::sink::{Sample, Sink};
 
@@ -178,6 +179,7 @@ impl Parser {
     fn block(&mut self, mut block: &[u8], sink: &mut dyn Sink) -> Result<(), PageError> {
         // Validating many lines at once costs almost nothing; slices of valid UTF-8 need no further check.
         loop {
+            block = self.known_lines(block, sink);
             let error = match std::str::from_utf8(block) {
                 Ok(text) => return self.lines(text, sink),
                 Err(error) => error,
@@ -200,12 +202,14 @@ impl Parser {
         }
     }
 
-    fn lines(&mut self, text: &str, sink: &mut dyn Sink) -> Result<(), PageError> {
-        let mut start = 0;
-        for end in memchr_iter(b'\n', text.as_bytes()) {
-            let line = text.get(start..end).unwrap_or_default();
-            start = end + 1;
+    fn lines(&mut self, mut text: &str, sink: &mut dyn Sink) -> Result<(), PageError> {
+        while !text.is_empty() {
             self.admit()?;
+            let after = self.known_lines(text.as_bytes(), sink);
+            text = text.get(text.len() - after.len()..).unwrap_or_default();
+            let Some(end) = memchr(b'\n', text.as_bytes()) else { return Ok(()) };
+            let line = text.get(..end).unwrap_or_default();
+            text = text.get(end + 1..).unwrap_or_default();
             if line.len() > self.limits.line {
                 self.too_long(line.as_bytes(), sink)?;
                 self.summary.lines += 1;
@@ -215,6 +219,37 @@ impl Parser {
             self.line(line, sink).map_err(|fault| fault.at(line.as_bytes(), self.summary.lines))?;
         }
         Ok(())
+    }
+
+    /// Parses lines as long as they are the known ones in their order, with values as most are. Returns the text after them.
+    #[inline]
+    fn known_lines<'t>(&mut self, mut left: &'t [u8], sink: &mut dyn Sink) -> &'t [u8] {
+        if self.ended {
+            return left;
+        }
+        let Some(known) = self.series.known.take() else { return left };
+        let (first, mut next, mut is_unwanted) = (self.series.next, self.series.next, self.series.is_unwanted);
+        while let Some((line, value, rest)) = known.line(next, left)
+            && left.len() - rest.len() <= self.limits.line
+        {
+            if !(is_unwanted && line.repeats) {
+                let (name, labels) = known.parts(line);
+                is_unwanted = !sink.wants(name);
+                if !is_unwanted {
+                    let text = std::str::from_utf8(value).unwrap_or_default();
+                    let Some((value, _)) = Number::read(text) else { break };
+                    self.tell(name, Labels::checked(labels), value, None, sink);
+                }
+            }
+            left = rest;
+            next += 1;
+        }
+        let count = (next - first) as u64;
+        self.series.recognized += count;
+        self.summary.lines += count;
+        self.summary.samples += count;
+        (self.series.next, self.series.is_unwanted, self.series.known) = (next, is_unwanted, Some(known));
+        left
     }
 
     #[inline]
@@ -266,12 +301,16 @@ impl Parser {
         if !sink.wants(name) {
             return false;
         }
-        let Line { labels, value, timestamp, .. } = *line;
+        self.tell(name, line.labels, line.value, line.timestamp, sink);
+        true
+    }
+
+    #[inline(always)]
+    fn tell(&self, name: &str, labels: Labels<'_>, value: Number<'_>, timestamp: Option<i64>, sink: &mut dyn Sink) {
         let kind = self.family.kind_of(name);
         let rewritten = bound::rewritten(self.family.declared(), &labels);
         let labels = rewritten.as_deref().map_or(labels, Labels::checked);
         sink.sample(&Sample { name, labels, value: value.value(), timestamp, kind });
-        true
     }
 
     /// Reports the sample on a line that is too long, given at least the start of the line.

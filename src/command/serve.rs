@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use ::log::error;
+use ::log::{debug, error};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::discovery::Discovery;
 use super::event::Event;
@@ -41,6 +42,7 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
         return fail(exit::USAGE, &format_args!("{place}, serve needs --config FILE or --upstream URL"));
     }
     let limits = &tuned(limits, &serve.tuning);
+    allow_files(limits.kept.files);
     let api = Arc::new(Api::unconfigured(limits, clock));
     if let Err(why) = kubernetes::connect(serve.kubeconfig.as_ref(), Reading::Server, &api, limits) {
         return fail(exit::CONFIG, &why);
@@ -88,6 +90,18 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     }
 }
 
+/// Raises the soft limit of open files up to this number, as far as the hard limit permits. It is low for programs that cannot
+/// use more.
+fn allow_files(most: u64) {
+    let now = getrlimit(Resource::Nofile);
+    let wanted = now.maximum.map_or(most, |hard| hard.min(most));
+    if now.current.is_some_and(|soft| soft < wanted)
+        && let Err(failure) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..now })
+    {
+        debug!("cannot raise the limit of open files to {wanted}: {failure}");
+    }
+}
+
 /// The limits, changed by flags.
 fn tuned(limits: &Limits, tuning: &Tuning) -> Limits {
     let mut limits = limits.clone();
@@ -115,6 +129,7 @@ fn wait(
         }
         listeners.tick();
         discovery.tick(api);
+        api.metrics().close_old_connections();
     }
 }
 

@@ -50,6 +50,7 @@ pub struct Limits {
     pub cache: CacheLimits,
     pub freshness: FreshnessLimits,
     pub fetch: FetchLimits,
+    pub kept: KeptLimits,
     pub oauth2: OAuth2Limits,
     pub resolve: ResolveLimits,
     pub refresh: RefreshLimits,
@@ -214,6 +215,18 @@ limits! {
         request_head: usize = 128 * KIB,
         /// Request head for a pod. 16 KiB: musl takes what is larger from the system for each fetch.
         short_request_head: usize = 16 * KIB,
+    }
+
+    /// Limits of connections to pods that are kept for their next page.
+    KeptLimits {
+        /// Connections. 4,096: each takes about 4 KiB of the kernel's memory.
+        count: usize = 4_096,
+        /// Open files, of those that are allowed, for each of them. 8: with 1,024, clients may take all but 256.
+        files_each: usize = 8,
+        /// Open files that are allowed, if the hard limit permits: systemd's soft limit is 1,024. 32,768, eight for each connection.
+        files: u64 = 32_768,
+        /// How long one is kept without an exchange. 20 s: longer than the 15 s between two samples.
+        idle: Duration = secs(20),
     }
 
     /// Limits of OAuth 2 tokens.

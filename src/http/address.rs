@@ -57,7 +57,10 @@ impl Reach {
         match special(to.ip()) {
             Some(LOOPBACK) if self == Self::OthersAndLoopback => None,
             Some(kind) => Some(kind),
-            None => (is_own(to.ip()) || is_own(reached(to.ip()))).then_some("local"),
+            None => {
+                let (ip, reached) = (to.ip(), reached(to.ip()));
+                (is_own(ip) || reached != ip && is_own(reached)).then_some("local")
+            }
         }
     }
 }

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ArrayVec, ResolvedSocketAddrs, Resolver as UreqResolver};
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Agent, Error};
 
 use super::address::{Reach, Reserved};
 use super::error::{FetchError, Phase};
+use super::kept::KeptConnections;
 use super::progress::{self, enter, refuse};
 use super::proxy::Tunnel;
 use super::resolve::{LookupTime, Resolver};
+use super::tcp::Tcp;
 use super::tls::Tls;
 use crate::config::limits::Limits;
 use crate::config::model::Proxy;
@@ -34,7 +36,7 @@ pub(crate) struct Options {
     pub reach: Reach,
     /// Whether the scheme is `https`, which takes longer to connect.
     pub tls: bool,
-    /// Whether connections are kept for further requests.
+    /// Whether a few connections are kept for further requests, to the one server that it is for.
     pub keep_alive: bool,
     /// Whether compressed bodies are requested.
     pub gzip: bool,
@@ -50,6 +52,7 @@ pub(super) fn new(
     head: usize,
     resolver: Arc<Resolver>,
     reserved: Arc<Reserved>,
+    kept: Option<Arc<KeptConnections>>,
 ) -> Agent {
     let idle = if options.keep_alive { IDLE } else { 0 };
     let config = Config::builder()
@@ -70,7 +73,7 @@ pub(super) fn new(
         .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
         .build();
     let tunnel = Tunnel { is_used: options.proxy.is_some() };
-    let connector = ().chain(TcpConnector::default()).chain(tunnel).chain(Connected).chain(tls).chain(Ready);
+    let connector = ().chain(Tcp { kept }).chain(tunnel).chain(Connected).chain(tls).chain(Ready);
     Agent::with_parts(
         config,
         connector,

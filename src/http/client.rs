@@ -14,6 +14,7 @@ use super::agent;
 pub(crate) use super::agent::Options;
 use super::credentials::{Credentials, Current, Secrets};
 use super::error::{FetchError, Phase};
+use super::kept::{KeptConnections, Peer};
 use super::progress;
 use super::resolve::Resolver;
 pub(crate) use super::response::Response;
@@ -30,6 +31,8 @@ pub(crate) struct Client {
     authenticated: Mutex<Option<Authenticated>>,
     /// Where tokens come from, if any are sent.
     tokens: Option<Box<dyn TokenSource>>,
+    /// Where connections are kept to processes that are known, and this client's number there.
+    kept: Option<(Arc<KeptConnections>, u64)>,
     /// The room for the head of a request without its credentials.
     head: usize,
 }
@@ -43,7 +46,7 @@ struct Authenticated {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
-    /// The URL, `http` or `https`.
+    /// The URL, `http` or `https`. Its fragment, which is not sent, identifies the process at its address.
     pub url: &'a str,
     /// The Accept header.
     pub accept: &'a str,
@@ -83,7 +86,7 @@ impl Client {
     ) -> Self {
         let (secrets, limits) = (Secrets::new(credentials, limits), limits.clone());
         let (authenticated, head) = (Mutex::new(None), limits.fetch.request_head);
-        Self { options, secrets, limits, resolver, reserved, authenticated, tokens: None, head }
+        Self { options, secrets, limits, resolver, reserved, authenticated, tokens: None, kept: None, head }
     }
 
     /// The same for requests without a long URL or tokens, whose buffers are smaller.
@@ -96,6 +99,12 @@ impl Client {
         Self { tokens: Some(Box::new(tokens)), ..self }
     }
 
+    /// The same with connections that are kept, to each process that a URL identifies.
+    pub(crate) fn keeping(self, kept: Arc<KeptConnections>) -> Self {
+        let number = kept.client();
+        Self { kept: Some((kept, number)), ..self }
+    }
+
     /// Sends a request and passes the response to `read`, which reads the body to its end or fails.
     ///
     /// # Errors
@@ -106,20 +115,22 @@ impl Client {
         read: impl FnOnce(&mut Response) -> Result<T, E>,
     ) -> Result<T, E> {
         let Authenticated { agent, credentials } = self.authenticated()?;
-        let uri = with_query(request.url, &credentials.query);
+        let (url, process) = request.url.split_once('#').unwrap_or((request.url, ""));
+        let uri = with_query(url, &credentials.query);
         let uri: Uri = uri.parse().map_err(|_| FetchError::Url("not one that can be fetched"))?;
         uri.host().ok_or(FetchError::Url("without a host"))?;
+        let peer = self.peer(&uri, process, request.body);
         let deadline = Instant::now() + request.timeout;
         let mut response = match self.token(deadline)? {
-            None => self.send(&agent, &uri, request, &credentials, None)?,
+            None => self.send(&agent, &uri, request, &credentials, None, peer)?,
             Some(token) => {
-                let response = self.send(&agent, &uri, &request.until(deadline), &credentials, Some(&token))?;
+                let response = self.send(&agent, &uri, &request.until(deadline), &credentials, Some(&token), peer)?;
                 match response.status() == 401 && self.tokens.as_ref().is_some_and(|tokens| tokens.reject(&token)) {
                     false => response,
                     true => {
                         drop(response);
                         let token = self.token(deadline)?;
-                        self.send(&agent, &uri, &request.until(deadline), &credentials, token.as_ref())?
+                        self.send(&agent, &uri, &request.until(deadline), &credentials, token.as_ref(), peer)?
                     }
                 }
             }
@@ -132,6 +143,15 @@ impl Client {
             None if read.is_ok() && !self.options.keep_alive && progress::excess() => Err(FetchError::Excess.into()),
             None => read,
         }
+    }
+
+    /// The process that a request without a body is for, if connections to it are kept. Any other request could have an effect
+    /// twice if it were sent again.
+    fn peer(&self, uri: &Uri, process: &str, body: RequestBody<'_>) -> Option<Peer> {
+        let (kept, number) = self.kept.as_ref()?;
+        let is_direct = uri.scheme_str() == Some("http") && self.options.proxy.is_none();
+        let may_be_kept = is_direct && !process.is_empty() && matches!(body, RequestBody::None);
+        may_be_kept.then(|| kept.peer(*number, process))
     }
 
     /// The current token, if one is sent.
@@ -152,21 +172,33 @@ impl Client {
         request: &Request<'_>,
         credentials: &Current,
         token: Option<&Token>,
+        peer: Option<Peer>,
     ) -> Result<Response, FetchError> {
-        progress::begin();
+        progress::begin(peer);
+        let closes = !self.options.keep_alive && peer.is_none();
         let secret = credentials.form.iter().map(|(name, value)| (name.as_str(), value));
         let response = match request.body {
-            RequestBody::None => self.headed(agent.get(uri), request, credentials, token).call(),
+            RequestBody::None => {
+                let deadline = Instant::now() + request.timeout;
+                match self.headed(agent.get(uri), request, credentials, token, closes).call() {
+                    Err(error) if progress::begin_again(&error) => {
+                        self.headed(agent.get(uri), &request.until(deadline), credentials, token, closes).call()
+                    }
+                    response => response,
+                }
+            }
             RequestBody::Form(form) => self
-                .headed(agent.post(uri), request, credentials, token)
+                .headed(agent.post(uri), request, credentials, token, closes)
                 .send_form(form.iter().map(|(name, value)| (*name, value)).chain(secret)),
             // An empty body has no type.
-            RequestBody::Bytes("", bytes) => self.headed(agent.post(uri), request, credentials, token).send(bytes),
+            RequestBody::Bytes("", bytes) => {
+                self.headed(agent.post(uri), request, credentials, token, closes).send(bytes)
+            }
             RequestBody::Bytes(media_type, bytes) => {
-                self.headed(agent.post(uri), request, credentials, token).content_type(media_type).send(bytes)
+                self.headed(agent.post(uri), request, credentials, token, closes).content_type(media_type).send(bytes)
             }
             RequestBody::Patch(media_type, bytes) => {
-                self.headed(agent.patch(uri), request, credentials, token).content_type(media_type).send(bytes)
+                self.headed(agent.patch(uri), request, credentials, token, closes).content_type(media_type).send(bytes)
             }
         };
         let response = Response::new(response.map_err(progress::failure)?, self.options.gzip);
@@ -180,6 +212,7 @@ impl Client {
         request: &Request<'_>,
         credentials: &Current,
         token: Option<&Token>,
+        closes: bool,
     ) -> RequestBuilder<B> {
         let mut builder = builder
             .config()
@@ -189,7 +222,7 @@ impl Client {
         if !credentials.headers.iter().any(|(name, _)| name == header::ACCEPT) {
             builder = builder.header(header::ACCEPT, request.accept);
         }
-        if !self.options.keep_alive {
+        if closes {
             builder = builder.header(header::CONNECTION, "close");
         }
         for (name, value) in &credentials.headers {
@@ -211,7 +244,8 @@ impl Client {
                 let (resolver, reserved) = (self.resolver.clone(), self.reserved.clone());
                 let tls = credentials.tls.clone();
                 let head = self.head + credentials.length();
-                let agent = agent::new(&self.options, tls, &self.limits, head, resolver, reserved);
+                let kept = self.kept.as_ref().map(|(kept, _)| kept.clone());
+                let agent = agent::new(&self.options, tls, &self.limits, head, resolver, reserved, kept);
                 Ok(authenticated.insert(Authenticated { agent, credentials }).clone())
             }
         }

@@ -3,6 +3,7 @@
 //! - [`client`] is one exchange; `agent` configures ureq, and `progress` records the phase of an exchange.
 //! - [`credentials`] reads secrets and certificates, and reads them again when their files change.
 //! - [`oauth2`] fetches a `token` if a server requires one.
+//! - `tcp` makes connections, each a `socket` with `buffers`; [`kept`] has those that are used again.
 //! - `proxy` connects through a proxy.
 //! - `tls` makes TLS connections; `verifier` decides which certificates are trusted (`unverified`: any), and `refusal`
 //!   says why one is not.
@@ -12,9 +13,11 @@
 pub(crate) mod address;
 mod agent;
 mod body;
+mod buffers;
 pub(crate) mod client;
 pub(crate) mod credentials;
 pub(crate) mod error;
+pub(crate) mod kept;
 pub(crate) mod oauth2;
 pub(crate) mod probe;
 mod progress;
@@ -23,6 +26,8 @@ pub(crate) mod raw;
 mod refusal;
 pub(crate) mod resolve;
 mod response;
+mod socket;
+mod tcp;
 mod tls;
 mod token;
 mod unverified;

@@ -8,8 +8,9 @@ use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector, TcpConnector};
+use ureq::unversioned::transport::Connector;
 
+use super::tcp::Tcp;
 use super::tls::{self, Tls};
 use super::unverified::Unverified;
 
@@ -48,7 +49,7 @@ pub(crate) fn get(url: &str) -> Result<(u16, String), ProbeError> {
         .max_redirects(0)
         .proxy(None)
         .build();
-    let agent = Agent::with_parts(config, ().chain(TcpConnector::default()).chain(tls), DefaultResolver::default());
+    let agent = Agent::with_parts(config, ().chain(Tcp { kept: None }).chain(tls), DefaultResolver::default());
     let response = agent.get(uri).call().map_err(|error| unavailable(&error))?;
     let code = response.status().as_u16();
     let body = response.into_body().with_config().limit(ANSWER).read_to_string().unwrap_or_default();

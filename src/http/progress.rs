@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use ureq::Error;
 
 use super::error::{FetchError, Phase};
+use super::kept::Peer;
 
 /// The exchange on this thread. ureq calls our hooks on the thread that called it, but passes them nothing of ours, and
 /// its own errors do not tell the phase.
@@ -17,6 +18,22 @@ struct Progress {
     excess: bool,
     /// Whether the server answered `http://` with TLS.
     is_answered_in_tls: bool,
+    /// The process that it is with, if connections to it are kept.
+    peer: Option<Peer>,
+    connection: Connection,
+    /// Whether any byte of the response has come.
+    is_answered: bool,
+}
+
+/// The connection of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    /// A new one, or one that was kept if there is any.
+    Any,
+    /// One that was kept.
+    Kept,
+    /// A new one.
+    New,
 }
 
 thread_local! {
@@ -25,12 +42,55 @@ thread_local! {
 }
 
 impl Progress {
-    const BEGINNING: Self = Self { phase: Phase::Resolve, refused: None, excess: false, is_answered_in_tls: false };
+    const BEGINNING: Self = Self {
+        phase: Phase::Resolve,
+        refused: None,
+        excess: false,
+        is_answered_in_tls: false,
+        peer: None,
+        connection: Connection::Any,
+        is_answered: false,
+    };
 }
 
-/// Begins an exchange on this thread.
-pub(super) fn begin() {
-    PROGRESS.set(Progress::BEGINNING);
+/// Begins an exchange on this thread; with this process, if connections to it are kept.
+pub(super) fn begin(peer: Option<Peer>) {
+    PROGRESS.set(Progress { peer, ..Progress::BEGINNING });
+}
+
+/// Begins the exchange again, on a new connection, if the one that was kept turned out to be closed when the request was sent,
+/// which then may be sent again (RFC 9112 §9.3.1). Whether it does.
+pub(super) fn begin_again(error: &Error) -> bool {
+    PROGRESS.with_borrow_mut(|progress| {
+        let is_closed = progress.connection == Connection::Kept
+            && !progress.is_answered
+            && progress.refused.is_none()
+            && !matches!(error, Error::Timeout(_));
+        if is_closed {
+            *progress = Progress { peer: progress.peer, connection: Connection::New, ..Progress::BEGINNING };
+        }
+        is_closed
+    })
+}
+
+/// The process that the exchange on this thread is with, if connections to it are kept.
+pub(super) fn peer() -> Option<Peer> {
+    PROGRESS.with_borrow(|progress| progress.peer)
+}
+
+/// Whether a connection that was kept will do.
+pub(super) fn may_use_kept() -> bool {
+    PROGRESS.with_borrow(|progress| progress.connection != Connection::New)
+}
+
+/// The exchange on this thread uses a connection that was kept.
+pub(super) fn uses_kept() {
+    PROGRESS.with_borrow_mut(|progress| progress.connection = Connection::Kept);
+}
+
+/// Bytes of the response have come.
+pub(super) fn is_answered() {
+    PROGRESS.with_borrow_mut(|progress| progress.is_answered = true);
 }
 
 /// The head has been received, and the body begins.

@@ -63,7 +63,7 @@ impl RawClient {
     pub(crate) fn send(&self, request: &RawRequest<'_>) -> Result<RawResponse, FetchError> {
         let credentials = self.secrets.current()?;
         let (tls, head) = (credentials.tls.clone(), self.limits.fetch.request_head);
-        let agent = agent::new(&self.options, tls, &self.limits, head, self.resolver.clone(), Arc::default());
+        let agent = agent::new(&self.options, tls, &self.limits, head, self.resolver.clone(), Arc::default(), None);
         let cannot = |_| FetchError::Url("not one that can be fetched");
         let uri: Uri = request.url.parse().map_err(cannot)?;
         uri.host().ok_or(FetchError::Url("without a host"))?;
@@ -82,7 +82,7 @@ impl RawClient {
             }
         }
         let cannot = |_| FetchError::Url("not one that can be fetched");
-        progress::begin();
+        progress::begin(None);
         let response = match promises {
             true => {
                 let message = message.body(&[][..]).map_err(cannot)?;

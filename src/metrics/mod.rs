@@ -118,6 +118,11 @@ impl Metrics {
         }
     }
 
+    /// Closes connections to pods that were not used for long.
+    pub(crate) fn close_old_connections(&self) {
+        self.answering.shared.close_old_connections();
+    }
+
     /// What other adapters share.
     pub(crate) fn adapters(&self) -> &Adapters {
         &self.adapters

@@ -12,12 +12,12 @@ use crate::http::address::{Reach, Reserved};
 use crate::http::client::{Client, Options, Request, RequestBody, Response, with_query};
 use crate::http::credentials::{Credentials, Material};
 use crate::http::error::FetchError;
+use crate::http::kept::KeptConnections;
 use crate::http::oauth2::OAuth2;
 use crate::http::resolve::Resolver;
 use crate::parse::percent::Encoded;
 
-/// Fetches pages and query results of one source. Connections are not reused: sources are fetched every few seconds,
-/// and an idle connection may be dead by then.
+/// Fetches pages and query results of one source.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     client: Client,
@@ -56,7 +56,13 @@ impl Head {
 
 impl Fetcher {
     /// For one source.
-    pub(crate) fn new(source: &Source, limits: &Limits, resolver: Arc<Resolver>, reserved: Arc<Reserved>) -> Self {
+    pub(crate) fn new(
+        source: &Source,
+        limits: &Limits,
+        resolver: Arc<Resolver>,
+        reserved: Arc<Reserved>,
+        kept: &Arc<KeptConnections>,
+    ) -> Self {
         let reach = match (source.is_open(), source.danger_allow_loopback) {
             (false, _) => Reach::Anywhere,
             (true, false) => Reach::Others,
@@ -70,6 +76,10 @@ impl Fetcher {
             Some(tokens) => client = client.with_tokens(tokens),
             None if source.is_of_pods() => client = client.with_short_heads(),
             None => {}
+        }
+        // There are many pods, which are sampled every few seconds.
+        if source.is_of_pods() {
+            client = client.keeping(kept.clone());
         }
         let media_type = source.body.as_ref().map(|body| body.media_type().to_owned()).unwrap_or_default();
         Self { client, method: source.method, media_type }
@@ -86,13 +96,11 @@ impl Fetcher {
         timeout: Duration,
         read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        // The fragment identifies the pod.
-        let url = page.url.split('#').next().unwrap_or_default();
         let body = match &page.body {
             None => RequestBody::None,
             Some(body) => RequestBody::Bytes(&self.media_type, body.as_bytes()),
         };
-        self.exchange(&Request { url, accept, body, timeout }, false, read)
+        self.exchange(&Request { url: &page.url, accept, body, timeout }, false, read)
     }
 
     /// Sends a query in the same way, by the source's method; `read` also gets the body of an error.

@@ -48,10 +48,12 @@ struct QueueState<K, J> {
     /// The sequence number of the next job.
     next: u64,
     active: HashMap<K, usize>,
+    /// Workers that wait for a job.
+    idle: usize,
     closed: bool,
 }
 
-/// Permission to run one job; dropping it lets another job with the same key run.
+/// Permission to run one job; dropping it lets another job with the same key run, which the worker takes next.
 #[derive(Debug)]
 pub(crate) struct Permit<'a, K, J>
 where
@@ -65,7 +67,8 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     /// A queue of at most `capacity` jobs, `queued_per_key` with the same key; at most `active_per_key` of them run at
     /// a time.
     pub(crate) fn new(capacity: usize, queued_per_key: usize, active_per_key: usize) -> Self {
-        let state = QueueState { queued: HashMap::new(), length: 0, next: 0, active: HashMap::new(), closed: false };
+        let state =
+            QueueState { queued: HashMap::new(), length: 0, next: 0, active: HashMap::new(), idle: 0, closed: false };
         Self {
             capacity,
             active_per_key: active_per_key.max(1),
@@ -111,7 +114,12 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         state.next += 1;
         state.length += 1;
         state.queued.entry(key).or_default().push_back((number, since, job));
-        self.changed.notify_one();
+        // Waking a worker is a call of the kernel. One that may not run is taken by the worker that runs another of its kind.
+        let may_run = self.may_run(&state.active, self.is_full(&state.active), &key);
+        if state.idle > 0 && may_run {
+            drop(state);
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -120,11 +128,8 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         let mut state = self.lock();
         loop {
             let QueueState { queued, length, active, closed, .. } = &mut *state;
-            let taken = self.joint.filter(|joint| joint.active <= joint.of(active));
-            let may_run = |key: &K| {
-                active.get(key).is_none_or(|count| *count < (self.share.active)(*key, self.active_per_key).max(1))
-                    && taken.is_none_or(|joint| !(joint.includes)(*key))
-            };
+            let taken = self.is_full(active);
+            let may_run = |key: &K| self.may_run(active, taken, key);
             let first =
                 queued.iter().filter(|(key, _)| may_run(key)).min_by_key(|(_, jobs)| jobs.front().map(|job| job.0));
             if let Some(key) = first.map(|(key, _)| *key)
@@ -143,8 +148,21 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             if *closed && *length == 0 {
                 return None;
             }
+            state.idle += 1;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
         }
+    }
+
+    /// The shared limit, if it is reached.
+    fn is_full(&self, active: &HashMap<K, usize>) -> Option<Joint<K>> {
+        self.joint.filter(|joint| joint.active <= joint.of(active))
+    }
+
+    /// Whether another job with this key may run.
+    fn may_run(&self, active: &HashMap<K, usize>, taken: Option<Joint<K>>, key: &K) -> bool {
+        active.get(key).is_none_or(|count| *count < (self.share.active)(*key, self.active_per_key).max(1))
+            && taken.is_none_or(|joint| !(joint.includes)(*key))
     }
 
     /// Accepts no more jobs; queued jobs are still returned.
@@ -188,9 +206,6 @@ impl<K: Copy + Eq + Hash, J> Drop for Permit<'_, K, J> {
         }
         if state.closed {
             self.queue.changed.notify_all();
-        } else if state.length > 0 {
-            // Idle workers may have skipped jobs with this key, and one more of them may run now.
-            self.queue.changed.notify_one();
         }
     }
 }

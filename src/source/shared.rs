@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use once_cell::sync::OnceCell;
+use rustix::process::{Resource, getrlimit};
 
 use super::error::SourceError;
 use super::memory::MemoryBudget;
@@ -13,6 +14,7 @@ use super::refresh::Refresher;
 use crate::cache::Cache;
 use crate::config::limits::Limits;
 use crate::http::address::Reserved;
+use crate::http::kept::KeptConnections;
 use crate::http::resolve::Resolver;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::counters::Counters;
@@ -25,6 +27,7 @@ pub struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) resolver: Arc<Resolver>,
     pub(super) reserved: Arc<Reserved>,
+    pub(super) kept: Arc<KeptConnections>,
     /// Started with the first request to a source of pods.
     pub(super) pool: OnceCell<Arc<Pool>>,
     /// Starts with the first request to a source with `refresh`.
@@ -44,7 +47,11 @@ impl Shared {
         let resolver = Arc::new(Resolver::new(&limits));
         let large_pages = MemoryBudget::new(limits.page.max_json as u64);
         let refresher = Refresher::new(limits.refresh.clone(), clock.clone(), counters.clone());
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let files = usize::try_from(files).unwrap_or(usize::MAX);
+        let kept = Arc::new(KeptConnections::new(&limits.kept, files, clock.clone()));
         Self {
+            kept,
             refresher,
             limits,
             clock,
@@ -80,6 +87,11 @@ impl Shared {
     /// The servers that only a URL without placeholders may reach.
     pub fn reserved(&self) -> &Reserved {
         &self.reserved
+    }
+
+    /// Closes connections that were not used for long.
+    pub(crate) fn close_old_connections(&self) {
+        self.kept.close_old();
     }
 
     /// An empty cache of pages, for one generation.

@@ -67,7 +67,8 @@ impl Upstream {
         let keeps_pages = is_shared || !source.is_of_pods() || windows.is_empty();
         let cache = Window::shortest(&windows)
             .map_or(source.cache, |window| source.cache.min(shared.limits.sampling.interval_for(window.reach()) / 2));
-        let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone(), shared.reserved.clone());
+        let (resolver, reserved) = (shared.resolver.clone(), shared.reserved.clone());
+        let fetcher = Fetcher::new(&source, &shared.limits, resolver, reserved, &shared.kept);
         let counters = shared.counters.fetches(&source.name);
         let wants = Mutex::new(Wants::new(fixed));
         let answers = Cache::new(shared.limits.prometheus.cached, shared.limits.prometheus.cached_bytes);

@@ -26,10 +26,18 @@ impl Sink for Received {
     }
 }
 
-fn read(page: &str, mut parser: Parser) -> (Result<u64, PageError>, Received, Option<KnownSeries>, u64) {
-    let mut received = Received::default();
+fn read(page: &str, parser: Parser) -> (Result<u64, PageError>, Received, Option<KnownSeries>, u64) {
     // Small chunks, which end within lines and tokens.
-    let fed = page.as_bytes().chunks(7).try_for_each(|chunk| parser.feed(chunk, &mut received));
+    read_chunks(page, 7, parser)
+}
+
+fn read_chunks(
+    page: &str,
+    size: usize,
+    mut parser: Parser,
+) -> (Result<u64, PageError>, Received, Option<KnownSeries>, u64) {
+    let mut received = Received::default();
+    let fed = page.as_bytes().chunks(size).try_for_each(|chunk| parser.feed(chunk, &mut received));
     let finished = fed.and_then(|()| parser.finish()).map(|summary| summary.samples);
     let recorded = finished.is_ok().then(|| parser.recorded()).flatten();
     (finished, received, recorded, parser.recognized())
@@ -53,6 +61,8 @@ const PAGES: &[&str] = &[
     "# TYPE a counter\na_total{x=\"1\"} 1 # {t=\"1\"} 2\na_total{x=\"2\"} 1.5 3\n# EOF\n",
     "a 1\na{x=\"1\"} 2\na{x=\"1\"}  2\n# EOF\n",
     "b 1\nb 1\nb 1\na 1\nb 1\n# EOF\n",
+    "b 1\nb 1.5e+06\nb 1 \na  1\nb 1e05\nb 0x1\n# EOF\n",
+    "a{x=\"1\"} 1\na{x=\"2\"}  2\na{x=\"1\"} 1\nb{x=\"1\"} 12345678901234567890\nb{x=\"2\"} 4.\nb{x=\"3\"} 1.5.5\n",
 ];
 
 #[test]
@@ -63,8 +73,11 @@ fn known_series_do_not_change_the_result() {
             let Some(recorded) = recorded.map(Arc::new) else { continue };
             for page in PAGES {
                 let (expected, received, ..) = read(page, Parser::new(format, LIMITS));
-                let found = read(page, Parser::new(format, LIMITS).with_known_series(Some(recorded.clone())));
-                assert_eq!((found.0, found.1), (expected, received), "{format:?}: {page:?} after {known:?}");
+                for size in [7, 1_000] {
+                    let parser = Parser::new(format, LIMITS).with_known_series(Some(recorded.clone()));
+                    let (found, found_received, ..) = read_chunks(page, size, parser);
+                    assert_eq!((&found, &found_received), (&expected, &received), "{format:?}: {page:?} after {known:?}");
+                }
             }
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn read(
     }
     let mut keep = SeriesCollector::new(wants, limits);
     let most = body.max_bytes.unwrap_or(limits.page.bytes);
-    let mut buffer = vec![0; 16 * 1024];
+    let mut buffer = [0; 16 * 1024];
     let mut bytes = head.len() as u64;
     parser.feed(head, &mut keep).map_err(BodyError::Text)?;
     loop {

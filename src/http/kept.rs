@@ -1,0 +1,108 @@
+//! Connections that are kept for further requests to the same process: at most so many, for so long.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::socket::Socket;
+use crate::config::limits::KeptLimits;
+use crate::telemetry::clock::Clock;
+
+/// Who is at the other end of a connection, for one client: a hash of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Peer(u64);
+
+/// The connections that no exchange uses, of all clients.
+pub(crate) struct KeptConnections {
+    idle: Mutex<HashMap<(Peer, SocketAddr), Idle>>,
+    most: usize,
+    longest: Duration,
+    clock: Clock,
+    key: RandomState,
+    clients: AtomicU64,
+}
+
+struct Idle {
+    socket: Socket,
+    since: Instant,
+}
+
+impl KeptConnections {
+    /// Keeps as many as the limits and the number of files that may be open allow.
+    pub(crate) fn new(limits: &KeptLimits, files: usize, clock: Clock) -> Self {
+        Self {
+            idle: Mutex::default(),
+            most: limits.count.min(files / limits.files_each),
+            longest: limits.idle,
+            clock,
+            key: RandomState::new(),
+            clients: AtomicU64::new(0),
+        }
+    }
+
+    /// A number for a client, whose connections no other gets: its credentials may be another's.
+    pub(super) fn client(&self) -> u64 {
+        self.clients.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The process that a client knows by this name.
+    pub(super) fn peer(&self, client: u64, process: &str) -> Peer {
+        Peer(self.key.hash_one((client, process)))
+    }
+
+    /// A connection to this process at this address, if there is one that can be used.
+    pub(super) fn take(&self, peer: Peer, address: SocketAddr) -> Option<Socket> {
+        let Idle { socket, since } = self.lock().remove(&(peer, address))?;
+        let is_young = self.now().saturating_duration_since(since) < self.longest;
+        // Bytes that were not requested would be taken for the response.
+        (is_young && socket.is_quiet()).then_some(socket)
+    }
+
+    /// Keeps a connection whose exchange has ended as it should, if there is room.
+    pub(super) fn put(&self, peer: Peer, address: SocketAddr, socket: Socket) {
+        let new = Idle { socket, since: self.now() };
+        let mut idle = self.lock();
+        let is_full = idle.len() >= self.most;
+        let closed = match idle.entry((peer, address)) {
+            Entry::Occupied(mut known) => Some(known.insert(new)),
+            // Another one is not closed for it: pods are fetched in turns, so the other will be needed earlier.
+            Entry::Vacant(_) if is_full => Some(new),
+            Entry::Vacant(place) => {
+                place.insert(new);
+                None
+            }
+        };
+        drop(idle);
+        drop(closed);
+    }
+
+    /// Closes what was not used for long.
+    pub(crate) fn close_old(&self) {
+        let now = self.now();
+        let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) >= self.longest;
+        let old: Vec<_> = self.lock().extract_if(|_, idle| is_old(idle)).collect();
+        drop(old);
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now().monotonic
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Peer, SocketAddr), Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for KeptConnections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptConnections").field("most", &self.most).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
