@@ -76,7 +76,11 @@ fn known_series_do_not_change_the_result() {
                 for size in [7, 1_000] {
                     let parser = Parser::new(format, LIMITS).with_known_series(Some(recorded.clone()));
                     let (found, found_received, ..) = read_chunks(page, size, parser);
-                    assert_eq!((&found, &found_received), (&expected, &received), "{format:?}: {page:?} after {known:?}");
+                    assert_eq!(
+                        (&found, &found_received),
+                        (&expected, &received),
+                        "{format:?}: {page:?} after {known:?}"
+                    );
                 }
             }
         }
