@@ -211,7 +211,7 @@ impl<'a> OverTime<'a> {
         let request = Request::get(&target);
         let wait = Patience::until(now.monotonic + self.limits.answer.deadline);
         let Answer::Reply(reply) = self.api.answer(&request, wait, now, &mut trace) else { panic!("no reply") };
-        (String::from_utf8(reply.body).unwrap(), trace.events().iter().map(ToString::to_string).collect())
+        (String::from_utf8(reply.body.to_vec()).unwrap(), trace.events().iter().map(ToString::to_string).collect())
     }
 }
 

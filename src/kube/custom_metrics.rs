@@ -66,50 +66,66 @@ impl Object for MetricValueList<'_> {
     }
 }
 
-/// The parts of items that mostly are the same, as they are printed: thousands of pods differ in names and values alone.
+/// The printed parts that most items share: thousands of pods differ only in their names and values.
 #[derive(Default)]
 struct ItemTexts {
-    /// The kind, the namespace and the API version that `before` and `after` are of.
-    of: Option<(Arc<str>, Option<Arc<str>>, Arc<str>)>,
-    /// What is before and after the name.
+    /// The object that `before` and `after` describe, apart from its name.
+    described: Option<Described>,
+    /// The text before and after the name.
     before: Vec<u8>,
     after: Vec<u8>,
-    /// What is between those and the value, for times in even and in odd seconds: pods are scraped within few.
-    times: [(Option<(Time, Option<i64>)>, Vec<u8>); 2],
+    /// The text between `after` and the value, for times in even and in odd seconds: pods are scraped within a few seconds.
+    times: [TimesText; 2],
+}
+
+/// An object without its name.
+struct Described {
+    kind: Arc<str>,
+    namespace: Option<Arc<str>>,
+    api_version: Arc<str>,
+}
+
+/// The printed timestamp and window of items.
+#[derive(Default)]
+struct TimesText {
+    printed: Option<(Time, Option<i64>)>,
+    text: Vec<u8>,
 }
 
 impl ItemTexts {
-    /// Whether `before` and `after` are those of this object; if not, they are cleared, to be written again.
-    fn is_of(&mut self, object: &ObjectReference) -> bool {
-        let is_same = self.of.as_ref().is_some_and(|(kind, namespace, api_version)| {
-            *kind == object.kind && *namespace == object.namespace && *api_version == object.api_version
+    /// Whether `before` and `after` describe this object; if not, they are cleared, to be written again.
+    fn describes(&mut self, object: &ObjectReference) -> bool {
+        let ObjectReference { kind, namespace, api_version, .. } = object;
+        let is_same = self.described.as_ref().is_some_and(|described| {
+            described.kind == *kind && described.namespace == *namespace && described.api_version == *api_version
         });
         if !is_same {
-            self.of = Some((object.kind.clone(), object.namespace.clone(), object.api_version.clone()));
+            let (kind, namespace, api_version) = (kind.clone(), namespace.clone(), api_version.clone());
+            self.described = Some(Described { kind, namespace, api_version });
             self.before.clear();
             self.after.clear();
         }
         is_same
     }
 
-    /// The text for the times of an item, which `write` writes if it is another than before.
+    /// The text for the times of an item; `write` writes it if the times differ from those before.
     fn times(&mut self, item: &MetricValue, write: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
         let [even, odd] = &mut self.times;
-        let (of, text) = if item.timestamp.0 % 2 == 0 { even } else { odd };
+        let times = if item.timestamp.0 % 2 == 0 { even } else { odd };
         let new = Some((item.timestamp, item.window_seconds));
-        if *of != new {
-            *of = new;
-            text.clear();
-            write(text);
+        if times.printed != new {
+            times.printed = new;
+            times.text.clear();
+            write(&mut times.text);
         }
-        text
+        &times.text
     }
 
     /// The versions differ in names only: v1beta1 has `metricName`, `window` and `selector`; v1beta2 has `metric` and
     /// `windowSeconds`.
     fn json(&mut self, list: &MetricValueList<'_>, item: &MetricValue, body: &mut Vec<u8>) {
         let object = &item.described_object;
-        if !self.is_of(object) {
+        if !self.describes(object) {
             let (before, after) = (&mut self.before, &mut self.after);
             before.extend_from_slice(br#"{"describedObject":{"kind":"#);
             json::text(&object.kind, before);
@@ -169,6 +185,7 @@ struct MetricIdentifier<'a> {
     name: &'a str,
     selector: Option<&'a LabelSelector>,
 }
+
 impl Message for MetricValueList<'_> {
     fn fields(&self, fields: &mut Fields) {
         fields.message(1, &ListMeta);

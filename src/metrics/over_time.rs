@@ -46,11 +46,8 @@ pub(super) fn of_pods(
     let selection = SampledSelection { namespace: namespace.map(str::to_owned), label_selector, name };
     let refused = subject.services.scraper.ask(subject.served.configured(), selection, sampling.interval).err();
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
-    let lookups = sampling.history.lookup_all(
-        targets,
-        |target, key| object(key, namespace, target.pod.name()),
-        |target, incarnation| target.is_at(incarnation),
-    );
+    let lookups =
+        sampling.history.lookup_all(targets, |target, key| object(key, namespace, target.pod.name()), PodTarget::is_at);
     let closed = SampledRule::of(subject, sampling);
     let objects = subject.objects();
     tally.items.reserve(targets.len());
