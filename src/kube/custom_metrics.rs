@@ -1,6 +1,5 @@
 //! `custom.metrics.k8s.io` MetricValueList in both versions.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use super::json;
@@ -158,8 +157,8 @@ impl ItemTexts {
             json::value(&item.timestamp, text);
             if let Some(seconds) = item.window_seconds {
                 let window = if list.version == Version::V1Beta1 { "window" } else { "windowSeconds" };
-                // Writing to memory cannot fail.
-                let _ = write!(text, ",\"{window}\":{seconds}");
+                [",\"", window, "\":"].iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
+                json::value(&seconds, text);
             }
             text.extend_from_slice(br#","value":""#);
         });
