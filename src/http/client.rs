@@ -181,7 +181,7 @@ impl Client {
             RequestBody::None => {
                 let deadline = Instant::now() + request.timeout;
                 match self.headed(agent.get(uri), request, credentials, token, closes).call() {
-                    Err(error) if progress::begin_again(&error) => {
+                    Err(error) if Instant::now() < deadline && progress::begin_again(&error) => {
                         self.headed(agent.get(uri), &request.until(deadline), credentials, token, closes).call()
                     }
                     response => response,

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
@@ -61,6 +62,17 @@ impl Connector for Tcp {
     }
 }
 
+/// The time for one transfer; `None` if it is not limited.
+///
+/// # Errors
+/// If no time is left. TLS and tunnels transfer several times within one call of ureq, which checks only the first.
+fn time_left(timeout: NextTimeout) -> Result<Option<Duration>, Error> {
+    if timeout.after.is_zero() {
+        return Err(Error::Timeout(timeout.reason));
+    }
+    Ok(timeout.not_zero().map(|time| *time))
+}
+
 /// ureq's error for a transfer that was to take so long at most.
 fn failed(error: io::Error, timeout: NextTimeout) -> Error {
     match error.kind() {
@@ -76,13 +88,13 @@ impl Transport for TcpTransport {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let socket = self.socket.as_mut().ok_or(Error::ConnectionFailed)?;
-        let time = timeout.not_zero().map(|time| *time);
+        let time = time_left(timeout)?;
         socket.send(self.buffers.sent(amount), time).map_err(|error| failed(error, timeout))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let socket = self.socket.as_mut().ok_or(Error::ConnectionFailed)?;
-        let time = timeout.not_zero().map(|time| *time);
+        let time = time_left(timeout)?;
         let received = socket.receive(self.buffers.input_append_buf(), time);
         let amount = received.map_err(|error| failed(error, timeout))?;
         self.buffers.input_appended(amount);

@@ -37,7 +37,6 @@ pub(super) fn of_pods(
     tally: &mut Tally,
     trace: &mut Trace,
 ) {
-    let subject = &subject.at_one_moment();
     let namespace = subject.request.path.namespace.as_deref();
     let (label_selector, name) = match &subject.request.path.name {
         ObjectName::All => (subject.request.label_selector.to_string(), None),
@@ -48,6 +47,8 @@ pub(super) fn of_pods(
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
     let lookups =
         sampling.history.lookup_all(targets, |target, key| object(key, namespace, target.pod.name()), PodTarget::is_at);
+    // After the lookups, so that no sample is newer.
+    let subject = &subject.at_one_moment();
     let closed = SampledRule::of(subject, sampling);
     let objects = subject.objects();
     tally.items.reserve(targets.len());

@@ -62,6 +62,8 @@ pub(super) struct ConnectionLoop {
 struct Parked {
     connection: Box<Connection<TcpStream>>,
     interest: Interest,
+    /// Whether it is in `again`.
+    goes_on: bool,
 }
 
 impl Pending for PendingRequest {
@@ -162,7 +164,7 @@ impl ConnectionLoop {
             }
             self.evict(evictions);
             for id in std::mem::take(&mut self.again) {
-                self.turn(id, now);
+                self.go_on(id, now);
             }
             for Ready { token, broken } in &ready {
                 self.ready(*token, *broken, now);
@@ -181,7 +183,7 @@ impl ConnectionLoop {
         let id = self.next;
         self.next += 1;
         let watched = self.poller.add(connection.socket(), id, Interest::Read);
-        self.connections.insert(id, Parked { connection, interest: Interest::Read });
+        self.connections.insert(id, Parked { connection, interest: Interest::Read, goes_on: false });
         match watched {
             // Its first request may have come with the end of its handshake.
             Ok(()) => self.turn(id, now),
@@ -203,11 +205,19 @@ impl ConnectionLoop {
     }
 
     fn ready(&mut self, id: u64, broken: bool, now: Now) {
+        let Some(parked) = self.connections.get(&id) else { return };
         // The socket is not read while the request waits, so a connection that breaks then is ended here.
-        let waits = |id| self.connections.get(&id).is_some_and(|parked| parked.interest == Interest::Nothing);
-        if broken && waits(id) {
+        if broken && parked.interest == Interest::Nothing {
             self.end(id, Ended::Broken);
-        } else {
+        } else if !parked.goes_on {
+            self.turn(id, now);
+        }
+    }
+
+    /// The next turn of a connection whose last one ended early, so that others have theirs in between.
+    fn go_on(&mut self, id: u64, now: Now) {
+        if let Some(parked) = self.connections.get_mut(&id) {
+            parked.goes_on = false;
             self.turn(id, now);
         }
     }
@@ -231,7 +241,12 @@ impl ConnectionLoop {
         match turn(&mut parked.connection, &context) {
             Turn::Park(interest) if interest == parked.interest => {}
             Turn::Park(interest) => self.park(id, interest),
-            Turn::Again => self.again.push(id),
+            Turn::Again => {
+                // One turn for each in a pass, also for a connection that was turned by its reply before.
+                if !std::mem::replace(&mut parked.goes_on, true) {
+                    self.again.push(id);
+                }
+            }
             Turn::Wait(waiting) => {
                 self.hand_over(id, waiting, now);
                 self.park(id, Interest::Nothing);

@@ -280,6 +280,8 @@ impl<'a> Conversation<'a> {
             Turn::Again => self.turn(None),
             Turn::Wait(waiting) => {
                 assert_eq!(waiting, Waiting::Source(7));
+                // An event from before the wait changes nothing.
+                assert!(matches!(self.connection.turn(&context), Turn::Park(Interest::Nothing)));
                 let (head, peer) = self.connection.request();
                 let reply = h1::with_request(&head, peer.as_deref(), echo).unwrap();
                 self.turn(Some(reply))

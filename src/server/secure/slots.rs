@@ -35,9 +35,11 @@ pub(super) struct Slot {
 impl Slots {
     /// The slots that the limits and the maximum number of open files allow.
     pub(super) fn new(limits: &Limits, files: usize, counters: Arc<Counters>) -> Self {
+        let kept = limits.kept.count.min(files / limits.kept.files_each);
+        // As many again as connections to pods that are kept, for those in use.
+        let spare = limits.connection.spare_files.max(2 * kept);
         // With few files, half of them, because the rest of the program needs some too.
-        let most =
-            limits.connection.count.min(files.saturating_sub(limits.connection.spare_files).max(files / 2)) as u64;
+        let most = limits.connection.count.min(files.saturating_sub(spare).max(files / 2)) as u64;
         Self {
             most,
             unverified: most / 2,
@@ -153,7 +155,7 @@ mod tests {
 
     #[test]
     fn limits_slots_by_descriptors() {
-        for (connections, files, most) in [(100, 1_000, 100), (100, 60, 50), (100, 16, 8), (100, 0, 0)] {
+        for (connections, files, most) in [(100, 1_000, 100), (100, 60, 46), (100, 16, 8), (100, 0, 0)] {
             assert_eq!(slots(connections, files).most, most);
         }
     }

@@ -153,8 +153,12 @@ impl<S: Socket> Connection<S> {
         (self.h1.request_head(), self.peer.clone())
     }
 
-    /// Reads, answers and writes until it blocks.
+    /// Reads, answers and writes until it blocks. While a request waits for its reply, it does nothing: an event of the socket may
+    /// be older than the wait, and to parse the head again would be to answer it twice.
     pub(super) fn turn(&mut self, context: &Context<'_>) -> Turn {
+        if self.phase == Phase::Waiting {
+            return Turn::Park(Interest::Nothing);
+        }
         self.step(context).unwrap_or_else(|ended| {
             // A client that went away after a refusal was refused.
             Turn::End(if self.refused { Ended::Refused } else { ended })
