@@ -67,9 +67,10 @@ fn a_hundred_changes_fail_no_client() {
     let page = get(&mut new, "/metrics").body;
     let reloads =
         |outcome| own(&page, &format!("metriclet_serving_certificate_reloads_total{{outcome=\"{outcome}\"}}"));
-    assert_eq!((reloads("succeeded"), reloads("failed")), (100.0, 0.0));
+    assert_eq!(reloads("succeeded"), 100.0);
     assert_eq!(get(&mut old, "/livez").body, "ok", "the earlier connection is still open");
-    assert_eq!(told(&secure, KEPT), 0);
+    // The server also checks its files by itself, possibly between the two that are replaced.
+    assert_eq!(reloads("failed"), told(&secure, KEPT) as f64);
 }
 
 #[test]

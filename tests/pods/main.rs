@@ -290,7 +290,7 @@ fn get_shows_pods_and_waits_for_values_over_time() {
     drop(listeners.next());
     let kubernetes = Kubernetes::start();
     kubernetes.set(PODS, vec![pod(0), pod(1)]);
-    let text = config(&format!("pods: {{port: {port}}}"), "sum(rate(requests_total[2s]))");
+    let text = config(&format!("pods: {{port: {port}}}"), "sum(rate(requests_total[8s]))");
     let path = "namespaces/shop/pods/*/queue_depth";
     let get = |args: &[&str]| {
         let output = command(&kubernetes, &text, &[&["get", path], args].concat()).output().unwrap();
@@ -310,7 +310,7 @@ fn get_shows_pods_and_waits_for_values_over_time() {
         value.strip_suffix('m').map_or_else(|| value.parse().unwrap(), |m| m.parse::<f64>().unwrap() / 1e3);
     assert!(value > 0.0, "{list}");
     for step in [
-        "range    looks back 2s, sampled every 500ms".to_owned(),
+        "range    looks back 8s, sampled every 2s".to_owned(),
         format!("samples  web-0: http://127.0.0.2:{port}/metrics, sampled "),
         format!("samples  web-1: http://127.0.0.3:{port}/metrics, sampled 0 times over 0.000s, 0 series; then "),
         "object   web-0: found ".to_owned(),
