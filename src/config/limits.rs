@@ -372,6 +372,13 @@ limits! {
     }
 }
 
+impl KeptLimits {
+    /// Connections that are kept if so many files may be open.
+    pub(crate) fn most(&self, files: usize) -> usize {
+        self.count.min(files / self.files_each)
+    }
+}
+
 impl FetchLimits {
     /// The time to establish a connection, with its TLS handshake and proxy.
     pub(crate) fn connecting(&self, tls: bool, proxy: bool) -> Duration {

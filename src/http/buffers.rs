@@ -101,7 +101,7 @@ mod tests {
     fn keeps_what_was_not_consumed() {
         let mut buffers = IoBuffers::new(8, 4);
         append(&mut buffers, b"abcdef");
-        assert!(!buffers.can_use_input(), "nobody has looked at it");
+        assert!(!buffers.can_use_input(), "it has not been read yet");
         buffers.input_consume(4);
         assert_eq!((buffers.input(), buffers.can_use_input()), (&b"ef"[..], true));
         assert_eq!(buffers.input_append_buf().len(), 6, "there is room again");

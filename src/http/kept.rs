@@ -37,7 +37,7 @@ impl KeptConnections {
     pub(crate) fn new(limits: &KeptLimits, files: usize, clock: Clock) -> Self {
         Self {
             idle: Mutex::default(),
-            most: limits.count.min(files / limits.files_each),
+            most: limits.most(files),
             longest: limits.idle,
             clock,
             key: RandomState::new(),

@@ -112,10 +112,10 @@ mod tests {
     fn tries_all_addresses() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let there = listener.local_addr().unwrap();
-        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let long = Duration::from_secs(60);
-        assert_eq!(Socket::connect(&[nobody, there], long).unwrap().1, there);
-        assert_eq!(Socket::connect(&[nobody], long).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(Socket::connect(&[closed, there], long).unwrap().1, there);
+        assert_eq!(Socket::connect(&[closed], long).unwrap_err().kind(), ErrorKind::ConnectionRefused);
         assert_eq!(Socket::connect(&[], long).unwrap_err().kind(), ErrorKind::NotConnected);
         assert_eq!(Socket::connect(&[there], Duration::ZERO).unwrap_err().kind(), ErrorKind::TimedOut);
     }

@@ -30,7 +30,7 @@ pub(crate) struct Answers {
     pub(crate) error: Option<AnsweredError>,
 }
 
-/// The last request for a target. Whoever serves its last answer once more notes that here, without looking for the target.
+/// The last request for a target. A cached answer that is served again is recorded here, without looking the target up.
 #[derive(Debug, Default)]
 pub(crate) struct LastRequest {
     is_hpa_controller: AtomicBool,

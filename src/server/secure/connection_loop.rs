@@ -111,7 +111,7 @@ impl Inbox {
         let is_first = messages.is_empty();
         messages.push(message);
         drop(messages);
-        // Whoever put the first one wakes the worker for all of them.
+        // The sender of the first message wakes the worker for all of them.
         if is_first {
             self.waker.wake();
         }

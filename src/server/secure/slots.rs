@@ -35,9 +35,8 @@ pub(super) struct Slot {
 impl Slots {
     /// The slots that the limits and the maximum number of open files allow.
     pub(super) fn new(limits: &Limits, files: usize, counters: Arc<Counters>) -> Self {
-        let kept = limits.kept.count.min(files / limits.kept.files_each);
         // As many again as connections to pods that are kept, for those in use.
-        let spare = limits.connection.spare_files.max(2 * kept);
+        let spare = limits.connection.spare_files.max(2 * limits.kept.most(files));
         // With few files, half of them, because the rest of the program needs some too.
         let most = limits.connection.count.min(files.saturating_sub(spare).max(files / 2)) as u64;
         Self {
