@@ -1,9 +1,9 @@
-"""Compares Metriclet with the test adapter of the Go library, alternating: adapter.py ADAPTER METRICLET...
+"""Compares Metriclet with the test adapter of the Go library, in alternating rounds: adapter.py ADAPTER METRICLET...
 
-Each serves the same external metric of two values from memory over TLS, to a service account whose token and access have
-been reviewed. Loads both by wrk, round by round, and prints requests a second, p99, processor time of a request and resident
-memory. The Kubernetes API behind both is a part of this program that allows everything. `scripts/test-cluster` builds ADAPTER,
-the file test-adapter-* in ~/.cache/metriclet; METRICLET are one binary or more.
+Each serves the same external metric with two values from memory over TLS, to a service account whose token and access have
+been reviewed. wrk loads them in turns; this prints requests per second, p99, CPU time per request and resident memory. This
+program also serves the Kubernetes API, which allows everything. `scripts/test-cluster` builds ADAPTER as test-adapter-* in
+~/.cache/metriclet; METRICLET is one binary or more.
 """
 
 import http.server

@@ -35,7 +35,7 @@ metrics:
 
 
 class Page(socketserver.BaseRequestHandler):
-    """The page of any pod."""
+    """Serves the same page for every pod."""
 
     def handle(self):
         request = b""
@@ -51,11 +51,11 @@ class Pages(socketserver.ThreadingTCPServer):
     daemon_threads, request_queue_size = True, 1024
 
     def handle_error(self, *_):
-        """A fetch that was given up."""
+        """Ignores disconnected clients."""
 
 
 class Relay:
-    """Passes connections on to kube-apiserver and counts what it sends."""
+    """Forwards connections to kube-apiserver and counts the bytes that it sends."""
 
     def __init__(self, to):
         self.to, self.received = to, 0
@@ -91,7 +91,7 @@ def free_port():
 
 
 def cpu(process):
-    """Seconds of processor time."""
+    """CPU time so far, in seconds."""
     with open(f"/proc/{process.pid}/stat") as stat:
         fields = stat.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -147,7 +147,7 @@ class Plane:
         return answer.status, answer.read()
 
     def fill(self):
-        """Pods of the usual size, running, each on its own address."""
+        """Creates running pods of a typical size, each with its own address; returns the size of their list in bytes."""
         self.must(self.call("POST", "/api/v1/namespaces", {"metadata": {"name": "shop"}}))
 
         def some(first):
@@ -196,7 +196,7 @@ class Plane:
 
 
 class Adapter:
-    """Metriclet, and HPAs that request of it."""
+    """A running Metriclet, and threads that request metrics as HPAs do."""
 
     def __init__(self, binary, folder, relay, port, selectors):
         kubeconfig, config = f"{folder}/kubeconfig", f"{folder}/metrics.yaml"
@@ -207,7 +207,7 @@ class Adapter:
                        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}]}, file)
         with open(config, "w") as file:
             file.write(CONFIG.format(port=port))
-        self.port, self.asked, self.failures, self.ends = free_port(), 0, [], threading.Event()
+        self.port, self.requests, self.failures, self.ends = free_port(), 0, [], threading.Event()
         self.process = subprocess.Popen(
             [binary, "--listen", f"127.0.0.1:{self.port}", "--config", config, "--kubeconfig", kubeconfig],
             stdout=subprocess.DEVNULL, stderr=open(f"{folder}/metriclet.log", "a"))
@@ -217,10 +217,10 @@ class Adapter:
                 break
             except OSError:
                 time.sleep(0.05)
-        self.threads = [threading.Thread(target=self.ask, args=(at / len(selectors), text)) for at, text in enumerate(selectors)]
+        self.threads = [threading.Thread(target=self.send_requests, args=(at / len(selectors), text)) for at, text in enumerate(selectors)]
         [thread.start() for thread in self.threads]
 
-    def ask(self, part, selector):
+    def send_requests(self, part, selector):
         path = f"/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/queue_depth?labelSelector={urllib.parse.quote(selector)}"
         if self.ends.wait(part * INTERVAL):
             return
@@ -230,7 +230,7 @@ class Adapter:
                 connection.request("GET", path)
                 answer = connection.getresponse()
                 body = answer.read()
-                self.asked += 1
+                self.requests += 1
                 if answer.status != 200:
                     self.failures.append(body[:300])
                 connection.close()
@@ -247,7 +247,7 @@ class Adapter:
 
 
 def measured(plane, relay, seconds):
-    """Bytes and seconds of processor time, a minute."""
+    """kube-apiserver's bytes sent and seconds of CPU time, per minute."""
     bytes_before, cpu_before, began = relay.received, cpu(plane.apiserver), time.monotonic()
     time.sleep(seconds)
     minutes = (time.monotonic() - began) / 60
@@ -285,7 +285,7 @@ def main():
                         found[binary].append((*first, *steady, memory(adapter.process)))
                         adapter.stop()
                         if adapter.failures:
-                            print(f"    {len(adapter.failures)} of {adapter.asked} requests failed: {adapter.failures[0]}")
+                            print(f"    {len(adapter.failures)} of {adapter.requests} requests failed: {adapter.failures[0]}")
                 without = statistics.median(idle)
                 print(f"\n{title}; kube-apiserver alone: {shown(idle, 2)} s of CPU a minute\n")
                 print("| binary | bytes in the first minute | bytes a minute in steady state | CPU of kube-apiserver | Metriclet's RSS |")

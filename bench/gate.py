@@ -29,12 +29,12 @@ import time
 import gate_pods
 import gate_tls
 
-MOST = 1.05
+MAX_RATIO = 1.05
 FEW, MANY = 40, 240
-# Handshakes differ by their random numbers.
+# The cost of a handshake varies with its random numbers, so more of them are averaged.
 FEW_HANDSHAKES, MANY_HANDSHAKES = 20, 140
-# A front proxy's certificate is verified again after a second, which costs as much as ten answers. The gate lets that happen before
-# counting, and the counted requests must finish within a second.
+# Metriclet verifies a front proxy's certificate again after a second, which costs as much as ten responses. So the run waits
+# for that second to pass; its first request verifies again, and all must finish within the next second.
 FEW_AUTHORIZED, MANY_AUTHORIZED = 20, 120
 VERIFIED, WITHIN, TRIES = 1.1, 0.9, 10
 RUNS = 3
@@ -77,7 +77,7 @@ REQUESTS = {
 
 
 class Page(http.server.BaseHTTPRequestHandler):
-    """The source."""
+    """Serves the pages of the sources."""
 
     protocol_version = "HTTP/1.1"
 
@@ -94,11 +94,11 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 class TooBusy(Exception):
-    """What depends on time cannot be counted here and now."""
+    """The machine is too busy to finish the requests within the required time."""
 
 
 class Gate:
-    """Counts instructions, with its own source and folder."""
+    """Counts instructions of Metriclet's operations, with its own sources and folder."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -119,7 +119,7 @@ class Gate:
                 f"  - {{name: m{n}, object: pods, source: app, value: 'sum(rate(a{n}{{code=~\"5..\"}}[1m]))'}}\n" for n in range(200))
 
     def counts(self, binary):
-        """Instructions of each operation."""
+        """The number of instructions of each operation."""
         plain, secure = ["--listen=127.0.0.1:0"], self.secure.arguments()
         operations = [(name, plain, (FEW, MANY), _Plain(path)) for name, path in REQUESTS.items()]
         operations += [
@@ -139,7 +139,7 @@ class Gate:
         return (many - few) // (numbers[1] - numbers[0])
 
     def _least(self, binary, arguments, number, requests):
-        """Of several runs over TLS, as in some of them the Kubernetes API is asked for authorities on a new connection."""
+        """The minimum of several runs over TLS, because some also read the CAs from the Kubernetes API on a new connection."""
         runs = RUNS if "--listen=off" in arguments else 1
         return min(self._served(binary, arguments, number, requests) for _ in range(runs))
 
@@ -157,7 +157,7 @@ class Gate:
 
     @contextlib.contextmanager
     def _running(self, binary, arguments):
-        """A Metriclet under callgrind: its port, its process, and the file that has its counts after its end."""
+        """Runs Metriclet under callgrind: yields its port, its process, and the file that contains its counts once it exits."""
         output = self._output()
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", binary, *arguments]
         environment = {**os.environ, "RUST_LOG": "info"}
@@ -175,12 +175,12 @@ class Gate:
             try:
                 yield port, server, output
             finally:
-                # Its end ends the thread that reads stderr, which the context waits for.
+                # When it exits, the thread that reads its stderr ends, too; Popen's exit waits for the process.
                 server.terminate()
 
     @contextlib.contextmanager
     def _of_pods(self, binary):
-        """What gate_pods.Pods needs of a Metriclet with the rules on pods."""
+        """Runs Metriclet with the rules on pods, for gate_pods.Pods: yields a GET function, the process and the file of counts."""
         arguments = ["--listen=127.0.0.1:0", "--kubeconfig", self.secure.kubeconfig, "--config", self.of_pods]
         with self._running(binary, arguments) as (port, process, output):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -190,7 +190,7 @@ class Gate:
                 try:
                     return gate_tls.get(connection, base + path, [("Accept", "application/json")])
                 except (OSError, http.client.HTTPException):
-                    # It was idle for too long.
+                    # Metriclet closed the idle connection.
                     connection.close()
                     return gate_tls.get(connection, base + path, [("Accept", "application/json")])
 
@@ -203,12 +203,12 @@ class Gate:
         return path
 
     def _authorized(self, port, number):
-        """Requests of one metric by the HPA controller through a front proxy, on one connection; true if within the time."""
+        """Requests one metric as the HPA controller through a front proxy, on one connection; returns whether in time."""
         connection = self.secure.connect(port, is_proxy=True)
         path = f"{API}/services/s7/queue_depth"
         first = gate_tls.get(connection, path, gate_tls.HEADERS)
         if first[0] == 401:
-            # On a busy machine, the server may start without authorities, because it could not read them in time.
+            # On a busy machine, Metriclet may start without trusted CAs, because it could not read them in time.
             connection.close()
             return False
         _checked(first)
@@ -221,7 +221,7 @@ class Gate:
         return took < WITHIN
 
     def _connections(self, port, number):
-        """Connections with one request each, by a client without a certificate."""
+        """Opens connections without a client certificate, and sends one request on each."""
         for _ in range(number):
             connection = self.secure.connect(port, is_proxy=False)
             _checked(gate_tls.get(connection, "/readyz", []))
@@ -236,7 +236,7 @@ class Gate:
 
 
 class _Plain:
-    """Requests of one path over the plain listener, on one connection."""
+    """Requests one path from the plain listener, on one connection."""
 
     def __init__(self, path):
         self.path = path
@@ -250,14 +250,14 @@ class _Plain:
 
 
 def _compilers():
-    """rustc, and clang, which compiles the C of ring."""
+    """The versions of rustc, and of clang, which compiles ring's C code."""
     versions = [subprocess.run([tool, "--version"], check=True, capture_output=True, text=True).stdout.splitlines()[0]
                 for tool in ("rustc", "clang")]
     return ", ".join(version.strip() for version in versions)
 
 
-def _incomparable(recorded):
-    """Why counts of this machine cannot be compared with recorded ones."""
+def _reason_not_comparable(recorded):
+    """Why counts of this machine cannot be compared with the recorded ones; None if they can."""
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         if platform.machine() != "x86_64" or " avx2 " not in file.read():
             return "they are of an x86-64 processor with AVX2"
@@ -267,16 +267,16 @@ def _incomparable(recorded):
 
 
 def _counted(name, count):
-    """A count, or none of what only an idle machine can count."""
+    """The count; None if the machine is too busy to count this operation."""
     try:
         return count.result()
-    except gate_pods.NoPause:
+    except gate_pods.NoPauseBetweenRounds:
         print(f"{name}: not counted, as rounds of samples cannot be told apart on a machine this busy", file=sys.stderr)
         return None
 
 
 def _control(process, command):
-    """Sends a command to the gdbserver of the valgrind that a process runs under."""
+    """Sends a command to the gdbserver of the valgrind that runs this process."""
     sent = subprocess.run(["vgdb", f"--pid={process.pid}", command], capture_output=True, text=True)
     if sent.returncode != 0:
         raise SystemExit(f"vgdb cannot send {command}: {sent.stderr}")
@@ -312,7 +312,7 @@ def main(arguments):
             if before.endswith(".json"):
                 with open(before, encoding="utf-8") as file:
                     recorded = json.load(file)
-                if why := _incomparable(recorded):
+                if why := _reason_not_comparable(recorded):
                     print(f"cannot compare with {before}: {why}", file=sys.stderr)
                     return 69
                 old = recorded["counts"]
@@ -326,9 +326,9 @@ def main(arguments):
     for name, count in new.items():
         before, ratio = (f"{old[name]:,}", f"{count / old[name]:.2f}") if name in old else ("–", "–")
         print(f"| {name} | {before} | {count:,} | {ratio} |")
-    slower = [name for name, count in new.items() if name in old and count > MOST * old[name]]
+    slower = [name for name, count in new.items() if name in old and count > MAX_RATIO * old[name]]
     if slower:
-        print(f"more than {MOST - 1:.0%} more instructions: {', '.join(slower)}", file=sys.stderr)
+        print(f"more than {MAX_RATIO - 1:.0%} more instructions: {', '.join(slower)}", file=sys.stderr)
     return 1 if slower else 0
 
 

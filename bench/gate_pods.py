@@ -1,8 +1,8 @@
-"""What scripts/bench gate needs to count what pods cost: pages of pods, and counts of a part of a run.
+"""Counts the instructions that pods cost, for gate.py: serves the pages of pods, and counts instructions of a part of a run.
 
-Pods are sampled in the background, so what they cost cannot be told from the difference of two runs. Instead, valgrind's gdbserver
-sets the counts to zero in the pause between two rounds of samples, and writes them in the same pause, or in the next one. If anything
-else was fetched meanwhile, those counts are not used.
+Pods are sampled in the background, so their cost cannot be computed from the difference of two runs. Instead, valgrind's
+gdbserver sets the counts to zero in the pause between two rounds of samples, and writes them in the same pause or in the next
+one. Counts are discarded if anything else was fetched meanwhile.
 """
 
 import contextlib
@@ -12,20 +12,20 @@ import http.server
 import threading
 import time
 
-# Samples are taken every ten seconds, a quarter of the range. In the pause after the fourth round and any later one, four samples
-# are within the range.
+# Samples are taken every ten seconds, a quarter of the range. In the pause after the fourth or any later round, the range
+# contains four samples.
 RANGE, ROUNDS = "40s", 4
-# After so many seconds without a fetch, a round is over.
+# A round is over after this many seconds without a fetch.
 QUIET = 1.5
-PATIENCE = 120
+TIMEOUT = 120
 ANSWERS, COUNTS, TRIES = 10, 3, 12
-# The series of a page that a rule uses. A namespace, the number of its pods, and of series on the page of each.
+# The number of series per page that a rule uses. Below: a namespace, the number of its pods, and the number of series per pod.
 WANTED = 20
 MANY, LARGE = ("many", 200, WANTED), ("large", 40, 1000)
 
 
 def pods(namespace):
-    """The pods of a namespace as in a list of kube-apiserver, without what is not read of them."""
+    """The PodList of a namespace, with only the fields that Metriclet reads."""
     of = {name: (second, count) for second, (name, count, _) in enumerate((MANY, LARGE), 1)}
     second, count = of.get(namespace, (0, 0))
     items = [{
@@ -40,7 +40,7 @@ def pods(namespace):
 
 
 class Page(http.server.BaseHTTPRequestHandler):
-    """A pod. Values have the same number of digits at all times, so that reading them costs the same."""
+    """The page of a pod. Values always have the same number of digits, so that parsing them always costs the same."""
 
     def log_message(self, *_):
         pass
@@ -59,7 +59,7 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 class Pages(http.server.ThreadingHTTPServer):
-    """All pods of a namespace: one listener for all addresses of this machine, as each has an address of its own."""
+    """All pods of a namespace: one listener on all addresses of this machine, because each pod has its own address."""
 
     request_queue_size = 256
 
@@ -81,21 +81,21 @@ class Pages(http.server.ThreadingHTTPServer):
             self.count, self.last = self.count + 1, now
 
 
-class NoPause(Exception):
-    """Rounds of samples take too long to be told apart."""
+class NoPauseBetweenRounds(Exception):
+    """No pause between two rounds of samples was found, or nothing could be counted in one: the machine is too busy."""
 
 
 class Pods:
-    """Counts instructions of rules on pods. `running` is a Metriclet under callgrind: what makes a request below the API's path,
-    the process, and where its counts are written. `control` sends a command to its valgrind, `summary` reads a file of counts, and
-    `calls` tells how often the Kubernetes API has been asked."""
+    """Counts instructions of rules on pods. `running` runs Metriclet under callgrind: it yields a function that requests a path
+    of the API, the process, and the file for its counts. `control` sends a command to its valgrind, `summary` reads a file of
+    counts, and `calls` returns the number of calls to the Kubernetes API."""
 
     def __init__(self, running, control, summary, calls):
         self.running, self.control, self.summary, self.calls = running, control, summary, calls
         self.pages = {name: Pages(series) for name, _, series in (MANY, LARGE)}
 
     def config(self):
-        """Sources and rules, named as the namespaces."""
+        """The configuration: a source and a rule for each namespace, with its name."""
         sources = "".join(f"  {name}: {{pods: {{port: {pages.server_port}}}, dangerAllowLoopback: true}}\n"
                           for name, pages in self.pages.items())
         rules = "".join(f"  - {{name: {name}, object: pods, source: {name}, value: 'sum(rate(http_requests_total[{RANGE}]))'}}\n"
@@ -103,37 +103,37 @@ class Pods:
         return f"sources:\n{sources}metrics:\n{rules}"
 
     def answer(self, binary):
-        """The instructions of one answer for all pods, between two rounds."""
+        """The instructions of one response with all pods' values, between two rounds of samples."""
         name, count, _ = MANY
         with self.running(binary) as (get, process, output):
-            watched = _Watched(self, MANY, process, output)
+            watched = _SampledMetriclet(self, MANY, process, output)
             watched.start(lambda: get(f"{name}/pods/*/{name}"))
             for rounds in range(ROUNDS, ROUNDS + TRIES):
                 watched.pause(rounds)
                 _, body = get(f"{name}/pods/*/{name}")
-                # On a busy machine, a pod may have been too late.
+                # On a busy machine, a pod's sample may have come too late.
                 if body.count(b'"value":') == count:
                     break
             else:
-                raise NoPause
+                raise NoPauseBetweenRounds
 
-            def ask(times):
+            def request(times):
                 return lambda: [get(f"{name}/pods/*/{name}") for _ in range(times)]
 
-            # The first answer may need a new connection.
-            return watched.count(ask(1), ask(ANSWERS), 0) // ANSWERS
+            # The first request may need a new connection, so it is not counted.
+            return watched.count(request(1), request(ANSWERS), 0) // ANSWERS
 
     def scrape(self, binary):
-        """The instructions of a scrape of one pod, with its part of what else a round takes."""
+        """The instructions of a round of samples, divided by the number of pods."""
         name, count, _ = LARGE
         with self.running(binary) as (get, process, output):
-            watched = _Watched(self, LARGE, process, output)
+            watched = _SampledMetriclet(self, LARGE, process, output)
             watched.start(lambda: get(f"{name}/pods/*/{name}"))
             watched.pause(2)
             return watched.count(lambda: None, lambda: None, 1) // count
 
 
-class _Watched:
+class _SampledMetriclet:
     """A Metriclet that samples the pods of one namespace."""
 
     def __init__(self, pods_, of, process, output):
@@ -142,29 +142,29 @@ class _Watched:
         self.pages = pods_.pages[name]
         self.before = self.pages.rounds
 
-    def start(self, ask):
-        """Asks until pods are sampled: on a busy machine, lists of pods may take too long at first."""
-        until = time.monotonic() + PATIENCE
+    def start(self, request):
+        """Sends requests until sampling starts: on a busy machine, lists of pods may take too long at first."""
+        until = time.monotonic() + TIMEOUT
         while self.pages.rounds == self.before:
             if time.monotonic() > until:
-                raise NoPause
+                raise NoPauseBetweenRounds
             with contextlib.suppress(OSError, http.client.HTTPException):
-                ask()
+                request()
             time.sleep(0.5)
 
     def pause(self, rounds):
-        """Waits for a pause after so many rounds or more, and returns how many there were."""
-        until = time.monotonic() + PATIENCE
+        """Waits for a pause after at least this many rounds, and returns the number of rounds so far."""
+        until = time.monotonic() + TIMEOUT
         while time.monotonic() < until:
             done = self.pages.rounds - self.before
             if done >= rounds and time.monotonic() - self.pages.last > QUIET:
                 return done
             time.sleep(0.05)
-        raise NoPause
+        raise NoPauseBetweenRounds
 
     def count(self, prepare, work, rounds):
-        """The least instructions of a few times `work` and so many rounds, in which the Kubernetes API is not asked. What
-        `prepare` does is not counted."""
+        """The minimum number of instructions of `work` and this many rounds, over a few tries without calls to the Kubernetes
+        API. `prepare` runs before counting starts."""
         counts = []
         for _ in range(TRIES):
             begun = self.pause(1)
@@ -181,4 +181,4 @@ class _Watched:
                 counts.append(count)
                 if len(counts) == COUNTS:
                     return min(counts)
-        raise NoPause
+        raise NoPauseBetweenRounds

@@ -1,4 +1,4 @@
-"""What scripts/bench gate needs to count answers over TLS: certificates, a Kubernetes API that allows everything, and clients."""
+"""Helpers of gate.py for requests over TLS: certificates, a Kubernetes API that allows everything, and clients."""
 
 import contextlib
 import http.client
@@ -13,7 +13,7 @@ import urllib.parse
 
 import gate_pods
 
-# As kube-apiserver passes on a request of the HPA controller.
+# The headers of the HPA controller's request, as kube-apiserver forwards it.
 HEADERS = [
     ("Accept", "application/vnd.kubernetes.protobuf,application/json"),
     ("Accept-Encoding", "gzip"),
@@ -37,7 +37,7 @@ clusters: [{{name: k, cluster: {{server: 'https://127.0.0.1:{port}', certificate
 
 
 class Kubernetes(http.server.BaseHTTPRequestHandler):
-    """Allows every access, publishes no authorities, and has the pods of gate_pods, which never change."""
+    """A Kubernetes API that allows every access, publishes no CAs, and serves the pods of gate_pods, which never change."""
 
     protocol_version = "HTTP/1.1"
 
@@ -56,7 +56,7 @@ class Kubernetes(http.server.BaseHTTPRequestHandler):
             self._send(200, {"kind": "ConfigMap", "apiVersion": "v1", "data": {}})
 
     def _watch(self, seconds):
-        """A watch with a bookmark two seconds before its end, like kube-apiserver's."""
+        """A watch with a bookmark two seconds before its end, as from kube-apiserver."""
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
@@ -85,7 +85,7 @@ class Kubernetes(http.server.BaseHTTPRequestHandler):
 
 
 class Secure:
-    """Certificates, and what a Metriclet needs that serves over TLS."""
+    """Certificates, a Kubernetes API, and the arguments of a Metriclet that serves over TLS."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -110,11 +110,11 @@ class Secure:
 
     @property
     def calls(self):
-        """How often the Kubernetes API has been asked."""
+        """The number of calls to the Kubernetes API."""
         return self._kubernetes.calls
 
     def arguments(self):
-        """Of a Metriclet that serves front proxies."""
+        """The arguments of a Metriclet that serves front proxies."""
         files = {"tls-cert-file": "server.crt", "tls-private-key-file": "server.key", "requestheader-client-ca-file": "ca.crt",
                  "kubeconfig": "kubeconfig"}
         return ["--listen=off", "--bind-address=127.0.0.1", "--secure-port=0", "--shutdown-delay-duration=0s",
@@ -122,9 +122,9 @@ class Secure:
                 *(f"--{flag}={self._path(file)}" for flag, file in files.items())]
 
     def connect(self, port, is_proxy):
-        """A new connection, of a front proxy or of a client without a certificate; without resumption."""
+        """A new connection of a front proxy, or of a client without a certificate; TLS sessions are not resumed."""
         context = ssl.create_default_context(cafile=self._path("ca.crt"))
-        # The parts of a handshake differ by key exchange and version: these are what kube-apiserver and Metriclet agree on.
+        # The cost of a handshake depends on the TLS version; kube-apiserver and Metriclet negotiate 1.3.
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         if is_proxy:
             context.load_cert_chain(self._path("proxy.crt"), self._path("proxy.key"))
@@ -138,7 +138,7 @@ class Secure:
 
 
 def get(connection, path, headers):
-    """An answer's status and body; header lines may repeat."""
+    """A response's status code and body. `headers` may repeat a name."""
     connection.putrequest("GET", path, skip_accept_encoding=True)
     for name, value in headers:
         connection.putheader(name, value)

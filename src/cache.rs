@@ -110,12 +110,12 @@ struct Kept {
 /// A load in progress, and the callers that wait for it.
 #[derive(Debug)]
 struct Flight {
-    landed: Mutex<Option<Landed>>,
+    outcome: Mutex<Option<LoadOutcome>>,
     wake: Condvar,
 }
 
 #[derive(Clone, Debug)]
-enum Landed {
+enum LoadOutcome {
     Value(Arc<AnyValue>),
     /// The value is only for the loading caller.
     Private,
@@ -227,9 +227,9 @@ impl Store {
             let began = Instant::now();
             match flight.wait(until.saturating_duration_since(now)) {
                 None => return Outcome::TimedOut,
-                Some(Landed::Panicked) => return Outcome::Panicked,
-                Some(Landed::Value(value)) if covers(&*value) => return Outcome::Value(value),
-                Some(Landed::Value(_) | Landed::Private) => now += began.elapsed(),
+                Some(LoadOutcome::Panicked) => return Outcome::Panicked,
+                Some(LoadOutcome::Value(value)) if covers(&*value) => return Outcome::Value(value),
+                Some(LoadOutcome::Value(_) | LoadOutcome::Private) => now += began.elapsed(),
             }
         }
     }
@@ -254,14 +254,14 @@ impl Store {
         if wait == Wait::No {
             return None;
         }
-        let flight = Arc::new(Flight { landed: Mutex::new(None), wake: Condvar::new() });
+        let flight = Arc::new(Flight { outcome: Mutex::new(None), wake: Condvar::new() });
         let slot = state.slots.entry(key.copy()).or_insert(Slot { kept: None, flight: None });
         slot.flight = Some(flight.clone());
         Some(Step::Load(flight))
     }
 
     fn load(&self, key: &Key, now: Instant, flight: Arc<Flight>, load: Load<'_>) -> Option<Arc<AnyValue>> {
-        let mut landing = Landing { store: self, key, now, flight, loaded: None };
+        let mut landing = FlightGuard { store: self, key, now, flight, loaded: None };
         landing.loaded = load();
         landing.loaded.as_ref().map(|loaded| loaded.value.clone())
     }
@@ -347,23 +347,23 @@ impl CacheState {
 
 impl Flight {
     /// Waits for the load; `None` if it takes longer than this.
-    fn wait(&self, longest: Duration) -> Option<Landed> {
-        let (landed, _) = self
+    fn wait(&self, longest: Duration) -> Option<LoadOutcome> {
+        let (outcome, _) = self
             .wake
-            .wait_timeout_while(lock(&self.landed), longest, |landed| landed.is_none())
+            .wait_timeout_while(lock(&self.outcome), longest, |outcome| outcome.is_none())
             .unwrap_or_else(PoisonError::into_inner);
-        landed.clone()
+        outcome.clone()
     }
 
-    fn land(&self, landed: Landed) {
-        *lock(&self.landed) = Some(landed);
+    fn finish(&self, outcome: LoadOutcome) {
+        *lock(&self.outcome) = Some(outcome);
         self.wake.notify_all();
     }
 }
 
 /// Finishes a flight on every outcome of its load: the cache removes the flight and keeps the value, and waiting
 /// callers wake up.
-struct Landing<'a> {
+struct FlightGuard<'a> {
     store: &'a Store,
     key: &'a Key,
     now: Instant,
@@ -372,7 +372,7 @@ struct Landing<'a> {
     loaded: Option<Loaded<Arc<AnyValue>>>,
 }
 
-impl Drop for Landing<'_> {
+impl Drop for FlightGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.store.lock();
         if let Some(loaded) = self.loaded.as_ref().filter(|loaded| loaded.shared) {
@@ -385,10 +385,10 @@ impl Drop for Landing<'_> {
             }
         }
         drop(state);
-        self.flight.land(match self.loaded.take() {
-            Some(Loaded { value, shared: true, .. }) => Landed::Value(value),
-            Some(_) => Landed::Private,
-            None => Landed::Panicked,
+        self.flight.finish(match self.loaded.take() {
+            Some(Loaded { value, shared: true, .. }) => LoadOutcome::Value(value),
+            Some(_) => LoadOutcome::Private,
+            None => LoadOutcome::Panicked,
         });
     }
 }

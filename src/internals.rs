@@ -78,7 +78,7 @@ pub mod conformance {
     }
 }
 pub mod convert {
-    pub use crate::convert::{Converted, Input, Known, Remark};
+    pub use crate::convert::{Converted, Diagnostic, Input, Known};
     pub mod go_template {
         pub use crate::convert::go_template::{TemplateError, TemplatePiece, parse};
     }
@@ -236,13 +236,13 @@ pub mod server {
 }
 pub mod source {
     pub mod page {
-        pub use crate::source::page::{Found, KnownPage, Page, PageBody, Query, Want};
+        pub use crate::source::page::{Found, KnownPage, Page, PageBody, Query, WantedValues};
     }
     pub mod shared {
         pub use crate::source::shared::Shared;
     }
     pub mod waiting {
-        pub use crate::source::waiting::Patience;
+        pub use crate::source::waiting::AllowedWaits;
     }
 }
 pub mod telemetry {

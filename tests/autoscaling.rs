@@ -1,8 +1,8 @@
 //! The replicas that Metriclet predicts are those that Kubernetes' own HPA controller sets, on a table of HPAs, workloads and
 //! values.
 //!
-//! tests/autoscaling/decisions.jsonl has what the controller of tests/cluster/controlplane decided. `cargo test --test
-//! autoscaling -- --ignored` runs it again, the older one too, with Go, which fetches Kubernetes' module; with
+//! tests/autoscaling/decisions.jsonl contains the decisions of the controller in tests/cluster/controlplane. `cargo test --test
+//! autoscaling -- --ignored` runs that controller and the older one again, with Go, which fetches Kubernetes' module; with
 //! `METRICLET_WRITE=1` it writes the file.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 

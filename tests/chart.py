@@ -60,7 +60,7 @@ def name_of(item):
 
 
 def without(labels, item):
-    """The object without these labels, and with a parsed configuration."""
+    """The object without these labels."""
     if isinstance(item, dict):
         return {key: without(labels, value) for key, value in item.items() if key not in labels}
     if isinstance(item, list):

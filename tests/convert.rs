@@ -60,7 +60,7 @@ fn converts_prometheus_adapter() {
         let arguments = [&[config.as_str(), "--hpas", &hpas, "--prometheus", url], more].concat();
         let (found, stdout, stderr) = convert(adapter, &arguments);
         is_recorded(adapter, &format!("{name}.converted.yaml"), &stdout);
-        is_recorded(adapter, &format!("{name}.remarks.txt"), &stderr);
+        is_recorded(adapter, &format!("{name}.diagnostics.txt"), &stderr);
         assert_eq!(found, code, "{name}: {stderr}");
         if !stdout.is_empty() {
             let hpas = fs::read_to_string(folder(adapter).join(hpas)).unwrap();
@@ -69,7 +69,7 @@ fn converts_prometheus_adapter() {
     }
 }
 
-/// Conversions that write HPAs: the configuration, the HPAs and the remarks are recorded.
+/// Conversions that write HPAs: the configuration, the HPAs and the diagnostics are recorded.
 #[test]
 fn converts_kube_metrics_adapter_and_keda() {
     let prometheus = ["--prometheus", "http://prometheus.monitoring.svc:9090"];
@@ -88,7 +88,7 @@ fn converts_kube_metrics_adapter_and_keda() {
         };
         let (found, stdout, stderr) = convert(adapter, &arguments);
         is_recorded(adapter, &format!("{name}.converted.yaml"), &stdout);
-        is_recorded(adapter, &format!("{name}.remarks.txt"), &stderr);
+        is_recorded(adapter, &format!("{name}.diagnostics.txt"), &stderr);
         assert_eq!(found, code, "{adapter} {name}: {stderr}");
         let hpas = fs::read_to_string(&written).ok();
         assert_eq!(hpas.is_some(), code == 0, "{adapter} {name}: no HPA is written unless it is converted completely");
@@ -198,7 +198,7 @@ impl Random {
     }
 }
 
-/// For any files, the output is reproducible, remarks have positions, and the configuration passes the check.
+/// For any files, the output is reproducible, diagnostics have positions, and the configuration passes the check.
 #[test]
 fn damaged_files_result_in_valid_configurations() {
     let limits = Limits::default();
@@ -229,9 +229,9 @@ fn damaged_files_result_in_valid_configurations() {
                 };
                 let converted = convert();
                 assert_eq!(convert(), converted);
-                for remark in &converted.remarks {
-                    let lines = damaged[remark.input].lines().count() + 1;
-                    let problem = &remark.problem;
+                for diagnostic in &converted.diagnostics {
+                    let lines = damaged[diagnostic.input].lines().count() + 1;
+                    let problem = &diagnostic.problem;
                     assert!((1..=lines).contains(&problem.span.line) && problem.span.column > 0, "{problem}");
                     assert!(!problem.message.chars().any(char::is_control), "{problem:?}");
                 }

@@ -1,6 +1,6 @@
-//! Protobuf, YAML and JSON as Kubernetes' own serializers print them. They are recorded in `tests/fixtures`, so that tests of
-//! the types need no Go; this test compares the recordings with the serializers' current output, and more of our YAML with
-//! theirs. Without Go it is skipped.
+//! Protobuf, YAML and JSON as Kubernetes' own serializers print them. Their output is recorded in `tests/fixtures`, so that
+//! tests of the types need no Go; this test compares the recordings with the serializers' current output, and our YAML of
+//! generated values with theirs. Without Go it is skipped.
 //!
 //! `METRICLET_RECORD=1 cargo test --test encodings` records it again.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]

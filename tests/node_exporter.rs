@@ -24,7 +24,7 @@ struct Series {
     value: String,
 }
 
-/// A running exporter; it ends with this value.
+/// A running exporter; dropping this ends it.
 struct Exporter(Child);
 
 impl Drop for Exporter {

@@ -14,7 +14,7 @@ use metriclet::internals::api::{Answer, Api};
 use metriclet::internals::config::limits::Limits;
 use metriclet::internals::metrics::trace::Trace;
 use metriclet::internals::parse::path::{self, ApiPath, MetricPath};
-use metriclet::internals::source::waiting::Patience;
+use metriclet::internals::source::waiting::AllowedWaits;
 use metriclet::internals::telemetry::clock::Clock;
 
 const PATHS: usize = 50_000;
@@ -123,7 +123,7 @@ fn api() -> (Api, Peer) {
 }
 
 fn ask(api: &Api, request: Request<'_>) -> Reply {
-    match api.answer(&request, Patience::NONE, Clock::system().now(), &mut Trace::off()) {
+    match api.answer(&request, AllowedWaits::NONE, Clock::system().now(), &mut Trace::off()) {
         Answer::Reply(reply) => reply,
         Answer::WouldWait(_) => panic!("{request:?} waits, although nothing needs to be fetched"),
     }

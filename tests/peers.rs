@@ -23,7 +23,7 @@ const METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/servic
 const PEERS: &str = "/peers/samples";
 const ACCOUNT: &str = "system:serviceaccount:custom-metrics:custom-metrics-apiserver";
 
-/// Long enough for replicas to share the requested selections before half of it has passed.
+/// The range of the rule: replicas share the requested selections within half of it.
 const RANGE: &str = "40s";
 
 /// The certificate of all replicas.
@@ -144,7 +144,7 @@ fn assert_rate(rate: &Result<f64, String>) {
     assert!((5.0..20.0).contains(rate), "{rate}");
 }
 
-/// For requests to any of the replicas, while any of them stops.
+/// Any replica always has a rate, while any of the others stops.
 #[test]
 fn samples_survive_the_replacement_of_every_replica() {
     let world = World::new(RANGE);

@@ -190,7 +190,7 @@ fn kubernetes() -> Kubernetes {
     kubernetes
 }
 
-/// prometheus-adapter, which ends with this value.
+/// A running prometheus-adapter; dropping this ends it.
 struct Adapter {
     process: Child,
     client: Client,

@@ -1,5 +1,5 @@
-//! Every recipe of `docs/recipes` gives the expected values on a page of the program; `tests/fixtures/pages/README.md` says how
-//! each was made.
+//! Every recipe of `docs/recipes` gives the expected values for a page of its program; `tests/fixtures/pages/README.md` says
+//! how each page was made.
 //!
 //! Values of one page come from the built binary. Values over time come from the same API with a clock that the test sets
 //! between the program's two pages.
@@ -31,7 +31,7 @@ use metriclet::internals::kube_api::client::Client;
 use metriclet::internals::kube_api::kubeconfig;
 use metriclet::internals::metrics::objects::Objects;
 use metriclet::internals::metrics::trace::Trace;
-use metriclet::internals::source::waiting::Patience;
+use metriclet::internals::source::waiting::AllowedWaits;
 use metriclet::internals::telemetry::clock::{Clock, Now};
 use serde_json::{Value, json};
 
@@ -158,7 +158,7 @@ impl<'a> OverTime<'a> {
         let (limits, millis) = (patient(Limits::default()), Arc::new(AtomicU64::new(0)));
         // Ahead, so that no call to the Kubernetes API exceeds its deadline.
         let (base, told) = (Instant::now() + Duration::from_secs(3600), millis.clone());
-        let clock = Clock::told_by(move || {
+        let clock = Clock::from_fn(move || {
             let millis = told.load(Ordering::SeqCst);
             let unix_millis = 1_790_000_000_000 + i64::try_from(millis).unwrap();
             Now { monotonic: base + Duration::from_millis(millis), unix_millis }
@@ -209,7 +209,7 @@ impl<'a> OverTime<'a> {
         let (now, mut trace) = (self.clock.now(), Trace::on());
         let target = format!("/apis/custom.metrics.k8s.io/v1beta2/{target}");
         let request = Request::get(&target);
-        let wait = Patience::until(now.monotonic + self.limits.answer.deadline);
+        let wait = AllowedWaits::until(now.monotonic + self.limits.answer.deadline);
         let Answer::Reply(reply) = self.api.answer(&request, wait, now, &mut trace) else { panic!("no reply") };
         (String::from_utf8(reply.body.to_vec()).unwrap(), trace.events().iter().map(ToString::to_string).collect())
     }

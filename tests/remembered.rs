@@ -28,7 +28,7 @@ use metriclet::internals::metrics::{MetricRequest, Metrics};
 use metriclet::internals::parse::path::{self, ApiPath};
 use metriclet::internals::parse::selector::Selector;
 use metriclet::internals::source::shared::Shared;
-use metriclet::internals::source::waiting::Patience;
+use metriclet::internals::source::waiting::AllowedWaits;
 use metriclet::internals::telemetry::clock::{Clock, Now};
 use serde_json::json;
 
@@ -166,7 +166,7 @@ fn a_fetch_cut_short_by_a_deadline_is_not_cached() {
             metric_selector: &everything,
             is_forwarded: false,
         };
-        let answer = metrics.answer(ask, Patience::until(Instant::now() + time), &mut Trace::off());
+        let answer = metrics.answer(ask, AllowedWaits::until(Instant::now() + time), &mut Trace::off());
         answer.map(|answer| answer.items.len()).map_err(|failure| failure.to_string())
     };
     // The upstream does not respond, so only the request's own deadline can end this before the source's timeout.
@@ -195,7 +195,7 @@ fn a_queued_request_reviews_within_the_rest_of_its_time() {
         let request = Request { headers, origin: Origin::Network(None), ..Request::get("/apis") };
         let now = Clock::system().now();
         let since = Now { monotonic: now.monotonic.checked_sub(queued).unwrap(), ..now };
-        match api.answer(&request, Patience::until(now.monotonic + left), since, &mut Trace::off()) {
+        match api.answer(&request, AllowedWaits::until(now.monotonic + left), since, &mut Trace::off()) {
             Answer::Reply(reply) => (reply.code, String::from_utf8(reply.body.to_vec()).unwrap()),
             Answer::WouldWait(waiting) => panic!("{waiting:?}"),
         }
@@ -232,11 +232,11 @@ fn a_reply_is_cached_while_its_page_is() {
     let told = Arc::new(Mutex::new(Clock::system().now()));
     let start = *told.lock().unwrap();
     let clock = told.clone();
-    let api = Api::unconfigured(&Limits::default(), &Clock::told_by(move || *clock.lock().unwrap()));
+    let api = Api::unconfigured(&Limits::default(), &Clock::from_fn(move || *clock.lock().unwrap()));
     let ask = |target: &str| {
         let now = *told.lock().unwrap();
-        let patience = Patience::until(now.monotonic + PATIENCE);
-        match api.answer(&Request::get(target), patience, now, &mut Trace::off()) {
+        let waits = AllowedWaits::until(now.monotonic + PATIENCE);
+        match api.answer(&Request::get(target), waits, now, &mut Trace::off()) {
             Answer::Reply(reply) if reply.code == 200 => {
                 let list: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
                 list["items"][0]["value"].as_str().unwrap().to_owned()
@@ -288,7 +288,7 @@ fn a_reply_for_pods_is_cached_while_their_list_is() {
     let limits = patient(Limits::default());
     let told = Arc::new(Mutex::new(Clock::system().now()));
     let (start, clock) = (*told.lock().unwrap(), told.clone());
-    let api = Api::unconfigured(&limits, &Clock::told_by(move || *clock.lock().unwrap()));
+    let api = Api::unconfigured(&limits, &Clock::from_fn(move || *clock.lock().unwrap()));
     api.metrics().set_objects(Objects::new(client(&kubernetes), &limits));
     let text = pods::config(&format!("pods: {{port: {port}}}, cache: 10m"), "queue_depth");
     api.metrics().install(file::load(text.as_bytes(), &limits).config, None);
@@ -296,10 +296,8 @@ fn a_reply_for_pods_is_cached_while_their_list_is() {
         let now = Now { monotonic: start.monotonic + Duration::from_secs(seconds), ..start };
         *told.lock().unwrap() = now;
         let target = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/queue_depth";
-        let patience = Patience::until(now.monotonic + PATIENCE);
-        let Answer::Reply(reply) = api.answer(&Request::get(target), patience, now, &mut Trace::off()) else {
-            panic!()
-        };
+        let waits = AllowedWaits::until(now.monotonic + PATIENCE);
+        let Answer::Reply(reply) = api.answer(&Request::get(target), waits, now, &mut Trace::off()) else { panic!() };
         let list: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         list["items"]
             .as_array()

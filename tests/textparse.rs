@@ -18,7 +18,7 @@ const DAMAGED: u32 = 300;
 /// Bytes that damage a page: those with a meaning in the formats. Not NUL, which ends the page in Prometheus.
 const BYTES: &[u8] = b" \t\n\"\\{},=#_:.1e-+aN\xff";
 
-/// Bounds of buckets that Prometheus reads as Go's `ParseFloat` does, or leaves as they are.
+/// Bounds of buckets: Prometheus parses them like Go's `ParseFloat`, or leaves them unchanged.
 const BOUNDS: [&str; 40] = [
     "1",
     "-1",

@@ -44,7 +44,7 @@ fn documented() -> BTreeSet<String> {
     causes.filter(|cause| cause.starts_with("tls: ") || cause == "closed the connection: tls handshake").collect()
 }
 
-/// `openssl s_server` on a port that the system chooses; it ends with this value.
+/// `openssl s_server` on a port that the system chooses; dropping this ends it.
 struct OpenSsl {
     child: Child,
     address: SocketAddr,

@@ -1,4 +1,4 @@
-//! HTTP/1.1 as the servers of the measurements use it. bench/hyper includes this file as a module, too.
+//! The HTTP/1.1 that the benchmarks' own servers and clients need. bench/hyper includes this file as a module, too.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -28,7 +28,7 @@ impl Request {
                 length = value.trim().parse().map_err(io::Error::other)?;
             }
         }
-        // No server of the measurements needs a body, but the next request follows it.
+        // No benchmark server needs a body, but the next request follows it.
         let body = io::copy(&mut stream.take(length), &mut io::sink())?;
         Ok((body == length).then_some(Self { head }))
     }
@@ -43,13 +43,13 @@ impl Request {
         self.target().split('?').next().unwrap_or_default()
     }
 
-    /// The value of a parameter of the query, as it is written there.
+    /// The value of a query parameter, not percent-decoded.
     pub fn query(&self, name: &str) -> Option<&str> {
         let pairs = self.target().split_once('?')?.1.split('&').filter_map(|pair| pair.split_once('='));
         pairs.filter(|(other, _)| *other == name).map(|(_, value)| value).next()
     }
 
-    /// Whether a line of the head begins like this.
+    /// Whether a line of the head starts with `start`, in any case.
     pub fn has_line(&self, start: &str) -> bool {
         self.head.lines().any(|line| line.get(..start.len()).is_some_and(|line| line.eq_ignore_ascii_case(start)))
     }
@@ -71,7 +71,7 @@ pub fn page(stream: &mut impl Write, parts: &[&str]) -> io::Result<usize> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let head =
         format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\n\r\n");
-    // One write, because each is a segment of its own.
+    // One write, because each write becomes a TCP segment.
     let whole = head + &parts.concat();
     stream.write_all(whole.as_bytes())?;
     Ok(whole.len())

@@ -1,4 +1,4 @@
-//! A Kubernetes API over TLS for the measurements: it lists pods, sends their changes to watches, and allows every access.
+//! A fake Kubernetes API over TLS for the benchmarks: it lists pods, sends their changes to watches, and allows every access.
 //! bench/hyper includes this file as a module, too.
 
 use std::borrow::Cow;
@@ -17,14 +17,14 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::http::{self, Request};
 
-/// Environment variables of a pod, which make its object as large as a typical small one, 4 KiB.
+/// The number of environment variables per pod. They make the object 4 KiB, as large as a typical small pod.
 const VARIABLES: usize = 55;
-/// Changes that a watch may begin before; to earlier ones it is too late.
+/// The number of changes kept. A watch from an older version gets 410 Expired.
 const CHANGES: usize = 20_000;
-/// How long before its end a watch sends a bookmark.
+/// A watch sends a bookmark this long before its end.
 const LAST: Duration = Duration::from_secs(2);
 
-/// An error instead of a change.
+/// The watch event for a version that is no longer kept.
 const EXPIRED: &str =
     r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}}"#;
 
@@ -43,12 +43,12 @@ struct Counts {
     reviews: AtomicU64,
 }
 
-/// What the API has.
+/// The objects that the API serves.
 pub trait Cluster: Send + Sync + 'static {
     /// The body of the response to a request that is not a watch.
     fn answer(&self, request: &Request) -> Cow<'_, str>;
 
-    /// The changes that watches send; without them, nothing changes.
+    /// The changes that watches send; `None` if nothing ever changes.
     fn changes(&self) -> Option<&Changes> {
         None
     }
@@ -61,7 +61,7 @@ impl Cluster for () {
     }
 }
 
-/// The response to what does not concern pods: every access is allowed, and no authorities are published.
+/// The response to requests other than for pods: every access is allowed, and no CAs are published.
 pub fn other(request: &Request) -> &'static str {
     const REVIEW: &str = r#"{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","metadata":{},"spec":{},
         "status":{"allowed":true}}"#;
@@ -95,19 +95,19 @@ impl Kubernetes {
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 let (tls, cluster, counts) = (tls.clone(), cluster.clone(), counts.clone());
-                // A client that hangs up is done.
+                // An error means that the client disconnected.
                 thread::spawn(move || drop(serve(tls, socket, &*cluster, &counts)));
             }
         });
         Ok(this)
     }
 
-    /// Bytes of bodies sent.
+    /// The number of body bytes sent.
     pub fn sent(&self) -> u64 {
         self.counts.sent.load(Ordering::Relaxed)
     }
 
-    /// Reviews made.
+    /// The number of reviews answered.
     pub fn reviews(&self) -> u64 {
         self.counts.reviews.load(Ordering::Relaxed)
     }
@@ -131,11 +131,11 @@ fn serve(tls: Arc<ServerConfig>, socket: TcpStream, cluster: &impl Cluster, coun
     Ok(())
 }
 
-/// A watch of as many seconds as the client requests, with a bookmark two seconds before its end, like kube-apiserver's.
+/// A watch of `timeoutSeconds`, with a bookmark two seconds before its end, as from kube-apiserver.
 fn watch(stream: &mut impl Write, request: &Request, changes: Option<&Changes>, sent: &AtomicU64) -> io::Result<()> {
     let number = |name: &str| request.query(name).and_then(|text| text.parse().ok());
     let end = Instant::now() + Duration::from_secs(number("timeoutSeconds").unwrap_or(30));
-    // From 0 on, any version will do.
+    // Version 0 means any version.
     let version = number("resourceVersion").filter(|version| *version > 0);
     write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
     stream.flush()?;
@@ -182,7 +182,7 @@ struct Log {
 }
 
 impl Changes {
-    /// None since this version.
+    /// No changes since this version.
     pub fn new(version: u64) -> Self {
         Self { log: Mutex::new(Log { version, events: VecDeque::new() }), arrived: Condvar::new() }
     }
@@ -192,7 +192,7 @@ impl Changes {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).version
     }
 
-    /// Adds a change: its type, and the object for its version.
+    /// Adds a change of this type; `object` gets the change's version.
     pub fn add(&self, kind: &str, object: impl FnOnce(u64) -> String) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.version += 1;
@@ -205,12 +205,12 @@ impl Changes {
         self.arrived.notify_all();
     }
 
-    /// The change after a version, if there is one by that time. To one that is older than all that are known, it is an error,
-    /// after which a client lists the pods.
+    /// The change after a version; `None` if there is none before `until`. If that change is no longer kept, this is an error
+    /// event, after which clients list the pods again.
     fn next(&self, version: u64, until: Instant) -> Option<Arc<str>> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let patience = until.saturating_duration_since(Instant::now());
-        let waited = self.arrived.wait_timeout_while(log, patience, |log| log.version <= version);
+        let waits = until.saturating_duration_since(Instant::now());
+        let waited = self.arrived.wait_timeout_while(log, waits, |log| log.version <= version);
         let (log, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if log.version <= version {
             return None;
@@ -222,7 +222,7 @@ impl Changes {
     }
 }
 
-/// A list of pods, complete whatever the limit, as from the API server's cache.
+/// A list of pods. Like a list from the API server's cache, it is complete and ignores `limit`.
 pub fn list(version: u64, pods: &[impl AsRef<str>]) -> String {
     let pods: Vec<&str> = pods.iter().map(AsRef::as_ref).collect();
     format!(

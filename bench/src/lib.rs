@@ -1,4 +1,4 @@
-//! Helpers of the measurements: a Metriclet to measure, an upstream for it, and statistics.
+//! Helpers for the benchmarks: a Metriclet to measure, an upstream for it, and statistics.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -23,15 +23,15 @@ pub use http::get;
 /// Any error.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The number of series on a pod's page that rules use.
+/// The number of series on each pod's page that the rules use.
 pub const WANTED: usize = 20;
-/// Their total growth per second: 0 + 1 + … + 19.
+/// The total growth of these series per second: 0 + 1 + … + 19.
 pub const RATE: f64 = 190.0;
 
-/// The metric that every measurement requests.
+/// The metric that the benchmarks without pods request.
 pub const PATH: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/queue_depth";
 
-/// The entry point of a measurement of pods, `NAME BINARY [PODSxSERIES...]`: each case has a temporary directory.
+/// Runs a benchmark of pods, `NAME BINARY [PODSxSERIES...]`: calls `measure` for each case with a temporary directory.
 pub fn of_pods(name: &str, cases: &[&str], measure: impl Fn(&str, &Path, usize, usize) -> Result<()>) -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let binary = arguments.next().ok_or_else(|| format!("usage: {name} BINARY [PODSxSERIES...]"))?;
@@ -73,7 +73,7 @@ impl Cluster for Pods {
 pub const SERVICE: &str =
     r#"{"kind":"Service","apiVersion":"v1","metadata":{"name":"web"},"spec":{"selector":{"app":"web"}}}"#;
 
-/// Starts a Kubernetes API of this cluster, with certificates made by `binary`; returns the path of a kubeconfig for it.
+/// Starts a Kubernetes API for this cluster, with certificates issued by `binary`; returns the path of a kubeconfig for it.
 pub fn kubeconfig(binary: &str, directory: &Path, cluster: impl Cluster) -> Result<PathBuf> {
     let certs = directory.join("certs");
     let made = Command::new(binary).args(["certs", "--out"]).arg(&certs).stdout(Stdio::null()).status()?;
@@ -199,7 +199,7 @@ pub fn spread(mut numbers: Vec<f64>) -> [f64; 3] {
     [0, numbers.len() / 2, numbers.len() - 1].map(|at| numbers[at])
 }
 
-/// `median (minimum–maximum)` with this number of decimals.
+/// Formats `median (minimum–maximum)` with this number of decimals.
 pub fn show(numbers: &[f64], decimals: usize) -> String {
     let [low, middle, high] = spread(numbers.to_vec());
     format!("{middle:.decimals$} ({low:.decimals$}–{high:.decimals$})")

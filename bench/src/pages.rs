@@ -1,4 +1,4 @@
-//! Pods that serve pages, on connections that clients may keep: one listener for all of 127.0.0.0/8. bench/hyper includes this
+//! Pods that serve metrics pages over keep-alive connections: one listener for all of 127.0.0.0/8. bench/hyper includes this
 //! file as a module, too.
 
 use std::collections::HashMap;
@@ -20,12 +20,12 @@ const SERVERS: usize = 4;
 
 /// Running pods, until this process ends.
 pub struct Pages {
-    /// Of every pod.
+    /// The port of every pod.
     pub port: u16,
     served: Arc<Served>,
 }
 
-/// What is on the pages, and who fetched them.
+/// The content of the pages, and the record of fetches.
 struct Served {
     start: Instant,
     wanted: usize,
@@ -38,15 +38,15 @@ struct Served {
 }
 
 impl Pages {
-    /// Starts pods with this number of series each, of which the rule uses the first `wanted`. Those grow by 0, 1, 2 and so
-    /// on a second. `labels` are additional ones of the pod with that number, each followed by a comma.
+    /// Starts pods with this number of series each, of which the rule uses the first `wanted`. These grow by 0, 1, 2 and so
+    /// on per second. `labels` returns additional labels for the pod with that number, each followed by a comma.
     pub fn serve(wanted: usize, series: usize, labels: fn(usize) -> String) -> io::Result<Self> {
         let listener = TcpListener::bind("0.0.0.0:0")?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let mut rest = String::new();
         for number in wanted..series {
-            // A String takes every write.
+            // Writing to a String cannot fail.
             let _ = writeln!(rest, "process_things{{kind=\"thing-{number}\",place=\"somewhere\"}} {number}.5");
         }
         let served = Arc::new(Served {
@@ -77,14 +77,14 @@ impl Pages {
         fetched
     }
 
-    /// Bytes and pages sent.
+    /// The numbers of bytes and of pages sent.
     pub fn sent(&self) -> (u64, u64) {
         (self.served.bytes.load(Ordering::Relaxed), self.served.pages.load(Ordering::Relaxed))
     }
 }
 
 impl Served {
-    /// Answers a request; whether there was one.
+    /// Answers a request; returns false if there was none.
     fn answer(&self, mut stream: &TcpStream) -> io::Result<bool> {
         // The listener is only for programs on this machine.
         if !stream.peer_addr()?.ip().is_loopback() {
@@ -115,7 +115,7 @@ impl Served {
 
 /// Calls `answer` for each request on a connection. If it returns false or fails, the connection is closed.
 fn each_request(listener: &TcpListener, answer: impl Fn(&TcpStream) -> io::Result<bool>) -> io::Result<()> {
-    // The number of no descriptor of a connection.
+    // No connection's descriptor has this number.
     const LISTENER: u64 = u64::MAX;
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
     epoll::add(&epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::EXCLUSIVE)?;
@@ -142,7 +142,7 @@ fn each_request(listener: &TcpListener, answer: impl Fn(&TcpStream) -> io::Resul
     }
 }
 
-/// The duration of each round in seconds; rounds are separated by pauses.
+/// The duration in seconds of each round of scrapes; rounds are separated by pauses.
 pub fn rounds(fetched: &[Instant]) -> Vec<f64> {
     const PAUSE: Duration = Duration::from_secs(1);
     let rounds = fetched.chunk_by(|before, after| after.saturating_duration_since(*before) < PAUSE);

@@ -42,7 +42,7 @@ pub enum PageErrorKind {
         limit: usize,
     },
     /// A page of Prometheus text does not end with a line feed, so its last number may be incomplete.
-    CutOff,
+    Truncated,
     /// A page of OpenMetrics ends without `# EOF`.
     MissingEof,
     /// A page of OpenMetrics continues after `# EOF`.
@@ -58,7 +58,7 @@ impl PageErrorKind {
             Self::LineTooLong { limit } => {
                 format!("expected a metric name, found a line of more than {limit} bytes without one")
             }
-            Self::CutOff => "expected a line feed at the end, found an incomplete last line".to_owned(),
+            Self::Truncated => "expected a line feed at the end, found an incomplete last line".to_owned(),
             Self::MissingEof => MISSING_EOF.to_owned(),
             Self::AfterEof => "expected nothing after \"# EOF\", found more of the page".to_owned(),
         }
@@ -78,7 +78,7 @@ impl fmt::Display for PageError {
             }
             PageErrorKind::CarriageReturn => f.write_str(CARRIAGE_RETURN),
             PageErrorKind::LineTooLong { .. } => f.write_str(&kind.cause()),
-            PageErrorKind::CutOff => {
+            PageErrorKind::Truncated => {
                 write!(f, "expected a line feed, found the end of the page in the middle of line {line}")
             }
             PageErrorKind::MissingEof => f.write_str(MISSING_EOF),

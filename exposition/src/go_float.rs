@@ -3,7 +3,7 @@
 
 use super::number::Number;
 
-/// The number of a whole text; `None` if it is not a number, or too large for 64 bits.
+/// Parses a whole text as a number; `None` if it is not a number, or too large for 64 bits.
 #[inline]
 pub(super) fn parse(text: &str) -> Option<f64> {
     match Number::read(text) {

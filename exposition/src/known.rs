@@ -51,7 +51,7 @@ pub(super) struct FoundLine {
 
 /// The number of series that are compared with a line. 4, so that one added or removed series does not hide those after
 /// it.
-const AHEAD: usize = 4;
+const LOOKAHEAD: usize = 4;
 
 impl KnownSeries {
     /// Its size in memory, in bytes.
@@ -62,7 +62,7 @@ impl KnownSeries {
     /// The series at the start of a line: the one at `next` or one of the next few.
     #[inline(always)]
     fn find(&self, next: usize, line: &str) -> Option<(usize, KnownLine)> {
-        let ahead = self.lines.get(next..).unwrap_or_default().iter().take(AHEAD);
+        let ahead = self.lines.get(next..).unwrap_or_default().iter().take(LOOKAHEAD);
         ahead.zip(next..).find(|(known, _)| self.begins(known, line.as_bytes())).map(|(known, at)| (at, *known))
     }
 
@@ -73,7 +73,7 @@ impl KnownSeries {
         rest.is_some_and(|rest| known.labels.is_some() || !matches!(rest.first(), Some(b' ' | b'\t' | b'{')))
     }
 
-    /// What follows a series in text that begins as it.
+    /// The text after a series, if the text starts with it.
     #[inline(always)]
     fn after<'t>(&self, known: &KnownLine, text: &'t [u8]) -> Option<&'t [u8]> {
         let (start, length) = (known.start as usize, known.length as usize);
@@ -87,7 +87,8 @@ impl KnownSeries {
         self.text.get(start..start + known.length as usize)
     }
 
-    /// The line at the start of the text, if it has the series at `at` and a plain number; the number, and the text after it.
+    /// Parses the line at the start of the text, if it has the series at `at` and a plain number. Returns the series, the
+    /// number, and the text after the line.
     #[inline(always)]
     pub(super) fn line<'t>(&self, at: usize, text: &'t [u8]) -> Option<(&KnownLine, &'t [u8], &'t [u8])> {
         let known = self.lines.get(at)?;
@@ -117,12 +118,12 @@ impl KnownSeries {
     }
 }
 
-/// Whether texts of equal length are the same. It compares blocks of a fixed size, for which the compiler calls no function: that
-/// of musl compares byte by byte.
+/// Whether texts of equal length are the same. Compares blocks of a fixed size, which the compiler inlines, because
+/// musl's `memcmp` compares byte by byte.
 #[inline(always)]
 fn is_same(left: &[u8], right: &[u8]) -> bool {
     if let (Some(left_end), Some(right_end)) = (left.last_chunk::<32>(), right.last_chunk::<32>()) {
-        // The last ones first, as that is where neighbours differ.
+        // The last block first, because successive series mostly differ there.
         return left_end == right_end
             && left.as_chunks::<32>().0.iter().zip(right.as_chunks::<32>().0).all(|(a, b)| a == b);
     }

@@ -58,7 +58,7 @@ impl<'a> Labels<'a> {
     pub fn first_of(&self, names: &[String]) -> Option<Cow<'a, str>> {
         let mut found: Option<(usize, Label<'a>)> = None;
         for label in written(self.raw).filter(|label| !label.value.is_empty()) {
-            // Only a name before the one that was found.
+            // Only names that precede the one already found.
             let before = found.as_ref().map_or(names.len(), |(place, _)| *place);
             if let Some(place) = names.iter().take(before).position(|name| label.is_named(name)) {
                 found = Some((place, label));
@@ -245,12 +245,12 @@ fn until_quote(text: &str) -> Result<(&str, &str), Fault> {
 }
 
 /// The labels of validated text. The more lenient format accepts what either has validated.
-// A type with a name, so that its code is this crate's, optimized for speed.
-struct Written<'a> {
+// A named iterator type, so that its code is compiled in this crate, which is optimized for speed.
+struct ValidatedLabels<'a> {
     rest: &'a str,
 }
 
-impl<'a> Iterator for Written<'a> {
+impl<'a> Iterator for ValidatedLabels<'a> {
     type Item = Label<'a>;
 
     fn next(&mut self) -> Option<Label<'a>> {
@@ -270,8 +270,8 @@ impl<'a> Iterator for Written<'a> {
     }
 }
 
-fn written(text: &str) -> Written<'_> {
-    Written { rest: text }
+fn written(text: &str) -> ValidatedLabels<'_> {
+    ValidatedLabels { rest: text }
 }
 
 /// The position of the first unescaped quote.

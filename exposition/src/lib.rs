@@ -51,7 +51,7 @@ pub use labels::Labels;
 pub use parser::Parser;
 pub use sink::{Sample, Sink};
 
-/// The number of a whole text, in the syntax of sample values.
+/// Parses a whole text as a number in the syntax of sample values.
 pub fn value(text: &str) -> Option<f64> {
     number::Number::read(text).filter(|(_, rest)| rest.is_empty()).map(|(number, _)| number.value())
 }

@@ -107,7 +107,7 @@ fn digits(mut number: u64, text: &str) -> (u64, &str) {
     (number, text.get(length..).unwrap_or_default())
 }
 
-/// The length of a number as most are, of few digits and without a sign, that ends its line.
+/// The length of a plain number that ends its line: few digits, and no sign, as most numbers have.
 #[inline(always)]
 pub(super) fn plain(text: &[u8]) -> Option<usize> {
     let mut end = 0;
@@ -129,7 +129,7 @@ pub(super) fn plain(text: &[u8]) -> Option<usize> {
     {
         end += 4;
     }
-    // With more digits, or an exponent of three, it might be too large.
+    // A number with more digits, or with an exponent of three digits, might be too large.
     ((1..=32).contains(&significant) && text.get(end) == Some(&b'\n')).then_some(end)
 }
 

@@ -10,7 +10,7 @@ use super::known::Recognizer;
 use super::labels::{Labels, unescape};
 use super::metadata::Metadata;
 use super::number::Number;
-use super::sample::{Line, beginning_of};
+use super::sample::{Line, parse_prefix};
 use super::sink::{Sample, Sink};
 
 /// Parses one page, chunk by chunk. The sizes of chunks do not affect the result.
@@ -44,11 +44,11 @@ pub struct Parser {
     limits: ExpositionLimits,
     /// The start of a line whose end has not arrived yet; at most `limits.line` bytes.
     carried: Vec<u8>,
-    /// The current line is too long: the rest of it is skipped.
+    /// Whether the current line is too long, so that the rest of it is skipped.
     skipping: bool,
     family: Family,
     summary: Summary,
-    /// `# EOF` was read.
+    /// Whether `# EOF` was read.
     ended: bool,
     failed: Option<PageError>,
     pub(super) series: Recognizer,
@@ -125,7 +125,7 @@ impl Parser {
         let kind = match self.format {
             Format::OpenMetrics if !self.ended => PageErrorKind::MissingEof,
             _ if !self.is_within_line() => return Ok(self.summary),
-            _ => PageErrorKind::CutOff,
+            _ => PageErrorKind::Truncated,
         };
         Err(PageError { line: self.summary.lines + 1, column: self.carried.len() as u64 + 1, kind })
     }
@@ -221,7 +221,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Parses lines as long as they are the known ones in their order, with values as most are. Returns the text after them.
+    /// Parses lines as long as they have the known series in order, and plain numbers. Returns the text after them.
     #[inline]
     fn known_lines<'t>(&mut self, mut left: &'t [u8], sink: &mut dyn Sink) -> &'t [u8] {
         if self.ended {
@@ -238,7 +238,7 @@ impl Parser {
                 if !is_unwanted {
                     let text = std::str::from_utf8(value).unwrap_or_default();
                     let Some((value, _)) = Number::read(text) else { break };
-                    self.tell(name, Labels::checked(labels), value, None, sink);
+                    self.emit(name, Labels::checked(labels), value, None, sink);
                 }
             }
             left = rest;
@@ -301,12 +301,12 @@ impl Parser {
         if !sink.wants(name) {
             return false;
         }
-        self.tell(name, line.labels, line.value, line.timestamp, sink);
+        self.emit(name, line.labels, line.value, line.timestamp, sink);
         true
     }
 
     #[inline(always)]
-    fn tell(&self, name: &str, labels: Labels<'_>, value: Number<'_>, timestamp: Option<i64>, sink: &mut dyn Sink) {
+    fn emit(&self, name: &str, labels: Labels<'_>, value: Number<'_>, timestamp: Option<i64>, sink: &mut dyn Sink) {
         let kind = self.family.kind_of(name);
         let rewritten = bound::rewritten(self.family.declared(), &labels);
         let labels = rewritten.as_deref().map_or(labels, Labels::checked);
@@ -329,7 +329,7 @@ impl Parser {
             return Ok(());
         }
         let error = PageErrorKind::LineTooLong { limit };
-        let (name, labels) = beginning_of(beginning, self.format).ok_or(PageError {
+        let (name, labels) = parse_prefix(beginning, self.format).ok_or(PageError {
             line: self.summary.lines + 1,
             column: 1,
             kind: error,

@@ -64,7 +64,7 @@ impl<'a> Line<'a> {
         // Text that does not start like a series may be JSON.
         let braces = Labels::read(inside, format);
         let Braces { labels, metric, rest } =
-            braces.map_err(|fault| if beginning_of(text, format).is_some() { fault } else { wrong() })?;
+            braces.map_err(|fault| if parse_prefix(text, format).is_some() { fault } else { wrong() })?;
         let name = metric.ok_or_else(wrong)?;
         Self::end(name, labels, gap(rest, format, false, "a space before the value")?, format)
     }
@@ -82,7 +82,7 @@ impl<'a> Line<'a> {
 
 /// The name of the sample on a line of which only the start is available, and the labels up to there.
 #[cold]
-pub(super) fn beginning_of(text: &str, format: Format) -> Option<(Cow<'_, str>, Labels<'_>)> {
+pub(super) fn parse_prefix(text: &str, format: Format) -> Option<(Cow<'_, str>, Labels<'_>)> {
     match scan::metric_name(text) {
         Some((_, "")) => None,
         Some((name, rest)) => {

@@ -26,8 +26,8 @@ pub trait Sink {
     /// be more.
     fn too_long(&mut self, name: &str, labels: Labels<'_>);
 
-    /// Receives a wanted sample. The page may still turn out to be malformed further down; then all its samples are
-    /// void.
+    /// Receives a wanted sample. The page may still turn out to be malformed further down; then all its samples must be
+    /// discarded.
     fn sample(&mut self, sample: &Sample<'_>);
 }
 

@@ -16,7 +16,7 @@ fuzz_target!(|accept: &str| {
         assert!(chosen.is_none_or(|chosen| OFFERED.contains(&chosen)), "{chosen:?}");
         assert_eq!(chosen, reference(accept, transforms), "{accept:?}");
         if !accept.trim().is_empty() {
-            // The least wanted of the types not requested yet, and types that accept nothing.
+            // Appended clauses of a type that is not offered, and those that accept nothing, have no effect.
             for nothing in ["image/png", "application/json;q=0", "*/*;q=0", ";;=,", ""] {
                 assert_eq!(negotiate(Some(&format!("{accept},{nothing}")), &OFFERED, transforms), chosen, "{nothing}");
             }

@@ -12,7 +12,7 @@ use metriclet::internals::config::file;
 use metriclet::internals::config::limits::Limits;
 use metriclet::internals::metrics::trace::Trace;
 use metriclet::internals::parse::yaml::{YamlLimits, parse_page};
-use metriclet::internals::source::waiting::Patience;
+use metriclet::internals::source::waiting::AllowedWaits;
 use metriclet::internals::telemetry::clock::{Clock, Now};
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ const YAML_LIMITS: YamlLimits = YamlLimits { bytes: 1 << 20, depth: 16, nodes: 1
 static API: LazyLock<(Api, Now)> = LazyLock::new(|| {
     let now = Now { monotonic: Instant::now(), unix_millis: 1_787_020_504_000 };
     let limits = Limits::default();
-    let api = Api::unconfigured(&limits, &Clock::told_by(move || now));
+    let api = Api::unconfigured(&limits, &Clock::from_fn(move || now));
     api.metrics().install(file::load(CONFIG, &limits).config, None);
     api.health().set_configured();
     (api, now)
@@ -43,7 +43,7 @@ fuzz_target!(|input: (&str, &str, Option<&str>, Option<&str>, Option<&str>)| {
     let headers: Vec<_> =
         headers.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.as_bytes()))).collect();
     let request = Request { method, target, headers: &headers, origin: Origin::Loopback };
-    let answer = || api.answer(&request, Patience::NONE, *now, &mut Trace::off());
+    let answer = || api.answer(&request, AllowedWaits::NONE, *now, &mut Trace::off());
     let Answer::Reply(reply) = answer() else { return };
     assert!((200..600).contains(&reply.code));
     let body = match reply.media_type {

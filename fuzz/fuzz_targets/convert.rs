@@ -1,4 +1,4 @@
-//! Other adapters' configurations: conversion never panics, its result is the same each time, remarks have positions
+//! Other adapters' configurations: conversion never panics, its result is the same each time, diagnostics have positions
 //! within the input files, and the converted configuration and HPAs pass `metriclet check`.
 #![no_main]
 
@@ -24,11 +24,11 @@ fuzz_target!(|data: &[u8]| {
     let convert = || convert(*which, &files, &limits);
     let converted = convert();
     assert_eq!(convert(), converted);
-    for remark in &converted.remarks {
-        let Some(file) = files.get(remark.input) else { panic!("a remark on no file: {remark:?}") };
+    for diagnostic in &converted.diagnostics {
+        let Some(file) = files.get(diagnostic.input) else { panic!("a diagnostic on no file: {diagnostic:?}") };
         let text = String::from_utf8_lossy(file.bytes);
         let lines = text.replace("\r\n", "\n").split(['\n', '\r']).count() + 1;
-        let problem = &remark.problem;
+        let problem = &diagnostic.problem;
         assert!(problem.span.line >= 1 && problem.span.line <= lines && problem.span.column >= 1, "{problem}");
         assert!(!problem.message.chars().any(char::is_control), "{problem:?}");
         assert!(Excerpts::new("file.yaml", &text).show(problem).lines().count() <= 4);

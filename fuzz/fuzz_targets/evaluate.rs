@@ -46,7 +46,7 @@ fn series(bytes: &[u8]) -> Vec<Series> {
     let mut all: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
     for chunk in bytes.chunks_exact(11) {
         let (of, at) = (usize::from(chunk[0]), i64::from(i16::from_be_bytes([chunk[1], chunk[2]])));
-        // One value stands for a time far away.
+        // The smallest number stands for a time in the distant past.
         let at = if at == i64::from(i16::MIN) { i64::MIN } else { NOW + at * 50 };
         let labels = [
             (NAME_LABEL, ["a", "b", "h_bucket"][of % 3]),

@@ -12,7 +12,7 @@ fuzz_target!(|input: &str| {
     let (namespace, text) = input.split_once('\n').unwrap_or(("shop", input));
     let matcher = Matcher::new("namespace", MatchOp::Equal, namespace, LIMITS.regex).expect("no regular expression");
     let scope = Scope { matchers: vec![matcher.clone()], by: Some("pod".to_owned()) };
-    // Each of forty selectors gets the namespace, each byte of which may become four.
+    // Each of forty selectors gets the namespace, each byte of which may be escaped to four.
     let roomy = Limits { bytes: 64 * 1024 + 256 * namespace.len(), ..LIMITS };
     let narrowed = |expr: &Expr| expr.selectors().all(|selector| selector.matchers.contains(&matcher));
 

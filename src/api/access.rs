@@ -33,17 +33,17 @@ pub struct Access {
 
 /// The key of a review, borrowed from the request, because most reviews are in the cache.
 #[derive(Clone, Copy, Hash)]
-struct Question<'a> {
+struct Review<'a> {
     user: &'a KnownUser,
     /// Reviews of users of a front proxy are cached for longer.
     via: Via,
-    access: Accessed<'a>,
+    access: RequestAttributes<'a>,
 }
 
 /// The attributes of a request.
 #[derive(Clone, Copy)]
-enum Accessed<'a> {
-    /// The path is that of the request, from which the attributes were parsed.
+enum RequestAttributes<'a> {
+    /// A resource; `path` is the request's path, from which the attributes were parsed.
     Resource {
         path: &'a str,
         verb: &'static str,
@@ -55,8 +55,8 @@ enum Accessed<'a> {
     },
 }
 
-impl Hash for Accessed<'_> {
-    /// The path stands for the attributes: it is one text instead of five.
+impl Hash for RequestAttributes<'_> {
+    /// Hashes the path instead of the attributes, which it determines.
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
             Self::Resource { path, verb, attributes: _ } => (true, path, verb).hash(state),
@@ -119,14 +119,14 @@ impl Access {
         let access = match (path.and_then(ApiPath::attributes), path) {
             (Some(attributes), _) => {
                 let verb = verb(method, attributes.name.is_some());
-                Accessed::Resource { path: target, verb, attributes }
+                RequestAttributes::Resource { path: target, verb, attributes }
             }
             // One permission for both formats.
-            (None, Some(ApiPath::Status(_))) => Accessed::Path { path: "/status", method },
-            (None, _) => Accessed::Path { path: target, method },
+            (None, Some(ApiPath::Status(_))) => RequestAttributes::Path { path: "/status", method },
+            (None, _) => RequestAttributes::Path { path: target, method },
         };
-        let question = Question { user: &user.info, via: user.via, access };
-        let no = || Err(Forbidden { spec: question.spec(), reason: String::new() }.into());
+        let review = Review { user: &user.info, via: user.via, access };
+        let no = || Err(Forbidden { spec: review.spec(), reason: String::new() }.into());
         match path {
             // Open paths have been served before this, and an anonymous client must not cause calls to the Kubernetes
             // API.
@@ -139,14 +139,14 @@ impl Access {
                 | ApiPath::PeerSamples
                 | ApiPath::Status(_)
                 | ApiPath::Health(..),
-            ) => self.review(question, target, wait, now),
+            ) => self.review(review, target, wait, now),
             // Discovery, OpenAPI, and unknown paths: they contain no secrets.
             _ if user.is_authenticated() => Ok(()),
             _ => no(),
         }
     }
 
-    fn review(&self, question: Question<'_>, target: &str, wait: Wait, now: Now) -> Result<(), AuthorizationError> {
+    fn review(&self, review: Review<'_>, target: &str, wait: Wait, now: Now) -> Result<(), AuthorizationError> {
         let Some(reviewer) = &self.reviewer else {
             return Err(AuthorizationError::Unavailable("SubjectAccessReview needs the Kubernetes API".to_owned()));
         };
@@ -155,26 +155,26 @@ impl Access {
             Wait::Until(deadline) => deadline,
         };
         let load = || {
-            let value = reviewer.access_review(&question.spec(), deadline);
+            let value = reviewer.access_review(&review.spec(), deadline);
             let lasts = match &value {
-                // The front proxy has reviewed the request itself a moment ago.
-                Ok(answer) if answer.is_allowed() && question.via == Via::FrontProxy => {
+                // The front proxy itself has just authorized the request.
+                Ok(answer) if answer.is_allowed() && review.via == Via::FrontProxy => {
                     self.limits.review.front_proxy_ttl
                 }
                 Ok(_) => self.limits.review.ttl,
                 Err(_) => Duration::ZERO,
             };
-            // The size of a cached review is that of the texts that a caller controls.
-            let cost = 256 + size(question.user) + target.len();
+            // The caller controls these texts, which dominate the size of a cached review.
+            let cost = 256 + size(review.user) + target.len();
             let lasts = if cost > self.limits.review.cacheable { Duration::ZERO } else { lasts };
             let cut_by_caller = deadline.saturating_duration_since(now.monotonic) < self.limits.review.timeout
                 && value.as_ref().is_err_and(CallError::is_timeout);
             Loaded { value, until: Instant::now() + lasts, cost, shared: !cut_by_caller }
         };
-        match self.answers.get(&Key::of(&question), now.monotonic, wait, |_| true, load) {
+        match self.answers.get(&Key::of(&review), now.monotonic, wait, |_| true, load) {
             Outcome::Value(answer) => match &*answer {
                 Ok(answer) if answer.is_allowed() => Ok(()),
-                Ok(answer) => Err(Forbidden { spec: question.spec(), reason: answer.reason.clone() }.into()),
+                Ok(answer) => Err(Forbidden { spec: review.spec(), reason: answer.reason.clone() }.into()),
                 Err(error) => {
                     debug!("access: {}", error.detail());
                     Err(AuthorizationError::Unavailable(error.to_string()))
@@ -188,13 +188,13 @@ impl Access {
     }
 }
 
-impl Question<'_> {
-    /// As it is sent.
+impl Review<'_> {
+    /// The spec of the SubjectAccessReview.
     fn spec(&self) -> SubjectAccessReviewSpec {
         let UserInfo { username, uid, groups, extra } = UserInfo::clone(self.user);
         let (resource_attributes, non_resource_attributes) = match self.access {
-            Accessed::Resource { verb, attributes, .. } => (Some(resource(&attributes, verb)), None),
-            Accessed::Path { path, method } => {
+            RequestAttributes::Resource { verb, attributes, .. } => (Some(resource(&attributes, verb)), None),
+            RequestAttributes::Path { path, method } => {
                 let (path, verb) = (path.to_owned(), method.to_ascii_lowercase());
                 (None, Some(NonResourceAttributes { path, verb }))
             }

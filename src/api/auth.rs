@@ -8,7 +8,7 @@ use super::message::Request;
 use super::peer::Peer;
 use crate::parse::path::ApiPath;
 use crate::parse::query;
-use crate::source::waiting::{Patience, Waiting};
+use crate::source::waiting::{AllowedWaits, Waiting};
 use crate::telemetry::clock::Now;
 use crate::telemetry::counters::{Attempts, Counters};
 
@@ -58,14 +58,14 @@ impl AuthFilter {
         request: &Request<'_>,
         peer: Option<&Peer>,
         path: Option<&ApiPath>,
-        patience: Patience,
+        waits: AllowedWaits,
         now: Now,
     ) -> Result<Authorized, Rejection> {
         let (target, _) = query::split(request.target);
         if self.access.is_always_allowed(target) {
             return Ok(Authorized::Open);
         }
-        let wait = patience.wait_for(Waiting::DirectReviews);
+        let wait = waits.wait_for(Waiting::DirectReviews);
         let user = match self.identity.authenticate(request, peer, wait, now) {
             Ok(user) => user,
             Err(AuthenticationError::WouldWait) => return Err(Rejection::WouldWait(Waiting::DirectReviews)),
@@ -82,7 +82,7 @@ impl AuthFilter {
             Via::FrontProxy => Waiting::FrontProxyReviews,
             Via::Direct | Via::Anonymous => Waiting::DirectReviews,
         };
-        match self.access.authorize(&user, request.method, target, path, patience.wait_for(waiting), now) {
+        match self.access.authorize(&user, request.method, target, path, waits.wait_for(waiting), now) {
             Ok(()) => Ok(Authorized::Granted { is_hpa_controller: user.info.is_hpa_controller() }),
             Err(AuthorizationError::WouldWait) => Err(Rejection::WouldWait(waiting)),
             Err(AuthorizationError::Forbidden(forbidden)) => Err(Rejection::Forbidden(forbidden)),

@@ -11,7 +11,7 @@ use crate::kube::discovery::{ApiGroup, ApiGroupList, ApiResource, ApiResourceLis
 use crate::metrics::rules::{PrintedKey, Rules};
 use crate::parse::path::{Group, Version};
 
-/// `GET /version`, the keys that Kubernetes' own servers have.
+/// The response to `GET /version`, with the keys of Kubernetes' own servers.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct VersionInfo {
@@ -36,7 +36,7 @@ pub(crate) fn root(code: u16, pretty: bool) -> Reply {
     Reply::json(code, &*ROOT, pretty)
 }
 
-/// `/version`, indented as in other servers.
+/// `/version`, indented as by other servers.
 pub(crate) fn version() -> Reply {
     Reply::json(200, &*VERSION, true)
 }
@@ -55,8 +55,8 @@ pub(crate) fn group(group: Group, encoding: Encoding) -> Reply {
 #[derive(Clone, Copy)]
 pub(crate) struct Listing<'a> {
     pub(crate) rules: &'a Rules,
-    /// Whether what other adapters list counts. It does not for another Metriclet, which would list what this one has from
-    /// it.
+    /// Whether the metrics of other adapters are included. They are not for another Metriclet, which would get its own metrics
+    /// back.
     pub(crate) is_merged: bool,
 }
 
@@ -133,7 +133,7 @@ impl Listing<'_> {
         metrics
     }
 
-    /// The generation of what another adapter lists of a group; 0 where that does not count.
+    /// The generation of another adapter's list for a group; 0 if it is not included.
     fn generation(self, group: Group) -> u64 {
         let forward = self.rules.forward().filter(|_| self.is_merged);
         forward.and_then(|forward| Some(forward.adapter(group)?.listed().generation())).unwrap_or_default()

@@ -65,7 +65,7 @@ pub struct Reply {
 pub enum Body {
     /// Of this reply alone.
     Own(Vec<u8>),
-    /// Printed before, for this reply and others.
+    /// Serialized once for several replies.
     Shared(Arc<[u8]>),
 }
 
@@ -237,7 +237,7 @@ impl Reply {
         Self { cache_control, ..self }
     }
 
-    /// 304: the client already has the document. Listeners send the length of the body at most.
+    /// 304: the client already has the document. Listeners send no body.
     pub fn not_modified(self) -> Self {
         Self { code: 304, ..self }
     }

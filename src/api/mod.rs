@@ -1,5 +1,5 @@
-//! One request from its path to its reply: routing, authentication and authorization, then the metric's values or a
-//! Status with the reason why there are none.
+//! Turns a request into its reply: routing, authentication and authorization, then the metric's values or a Status with
+//! the reason why there are none.
 
 pub(crate) mod access;
 pub(crate) mod auth;
@@ -7,12 +7,12 @@ pub(crate) mod discovery;
 pub(crate) mod failure;
 pub(crate) mod health;
 pub(crate) mod identity;
-mod kept;
 pub(crate) mod message;
 pub(crate) mod negotiate;
 mod openapi;
 pub(crate) mod peer;
 mod peer_samples;
+mod reply_cache;
 mod selectors;
 mod status_page;
 mod values;
@@ -32,7 +32,7 @@ use crate::parse::head::HeadError;
 use crate::parse::path::{self, ApiPath, Group, OpenApi};
 use crate::parse::query::{self, Query};
 use crate::source::shared::Shared;
-use crate::source::waiting::{Patience, Waiting};
+use crate::source::waiting::{AllowedWaits, Waiting};
 use crate::status::answers::MetricClient;
 use crate::status::page::StatusPage;
 use crate::telemetry::clock::{Clock, Now};
@@ -44,17 +44,17 @@ use auth::{AuthFilter, Authorized, Rejection};
 use discovery::Listing;
 use failure::Failures;
 use health::Health;
-use kept::KeptReplies;
 use message::{Encoding, JSON, Origin, Reply, Request};
 use negotiate::Transforms;
-use openapi::{Asked, NoDocument};
+use openapi::{DocumentRequest, NoDocument};
 use peer::Peer;
+use reply_cache::ReplyCache;
 
 /// The API behind every listener.
 #[derive(Debug)]
 pub struct Api {
     metrics: Metrics,
-    kept: KeptReplies,
+    replies: ReplyCache,
     health: Health,
     /// Whether other replicas may read the samples.
     shares: AtomicBool,
@@ -75,23 +75,23 @@ pub enum Answer {
 }
 
 /// A route's result: a reply, a Status, or the need to wait.
-enum Stop {
+enum RouteError {
     Status(Status),
     WouldWait(Waiting),
 }
 
 /// The parts of a request that routes need in addition to its path.
 #[derive(Clone, Copy)]
-struct Asking {
+struct RequestContext {
     client: MetricClient,
-    patience: Patience,
+    waits: AllowedWaits,
     now: Now,
     pretty: bool,
     /// Whether another Metriclet has forwarded it.
     is_forwarded: bool,
 }
 
-impl From<Status> for Stop {
+impl From<Status> for RouteError {
     fn from(status: Status) -> Self {
         Self::Status(status)
     }
@@ -103,7 +103,7 @@ impl Api {
         let counters = Arc::new(Counters::default());
         Self {
             metrics: Metrics::new(Shared::new(limits.clone(), clock.clone(), counters.clone())),
-            kept: KeptReplies::new(limits),
+            replies: ReplyCache::new(limits),
             health: Health::default(),
             shares: AtomicBool::new(false),
             status: StatusPage::new(limits, clock.now()),
@@ -120,7 +120,7 @@ impl Api {
         &self.metrics
     }
 
-    /// Its health checks.
+    /// The health checks.
     pub fn health(&self) -> &Health {
         &self.health
     }
@@ -161,17 +161,17 @@ impl Api {
         self.counters.clone()
     }
 
-    /// Answers a request that arrived at `since`, waiting only as `patience` allows.
-    pub fn answer(&self, request: &Request<'_>, patience: Patience, since: Now, trace: &mut Trace) -> Answer {
+    /// Answers a request that arrived at `since`, waiting only as `waits` allows.
+    pub fn answer(&self, request: &Request<'_>, waits: AllowedWaits, since: Now, trace: &mut Trace) -> Answer {
         // A request that does not wait is answered when it comes in.
-        let is_immediate = patience == Patience::NONE;
+        let is_immediate = waits == AllowedWaits::NONE;
         let now = if is_immediate { since } else { self.clock.now() };
         if is_immediate
             && !trace.is_on()
-            && let Some((kept, authorized)) = self.kept(request, now)
+            && let Some((cached, authorized)) = self.cached_reply(request, now)
         {
-            let reply = kept.reply(client(authorized), now);
-            return self.answered(reply, Route::of(&kept.path), &Ok(authorized), since);
+            let reply = cached.reply(client(authorized), now);
+            return self.answered(reply, Route::of(&cached.path), &Ok(authorized), since);
         }
         let (raw_path, raw_query) = query::split(request.target);
         let path = path::parse(raw_path, self.limits.request.path);
@@ -179,27 +179,27 @@ impl Api {
         let pretty =
             negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.header("User-Agent"));
         let route = path.as_ref().map_or(Route::Other, Route::of);
-        let authorized = self.authorize(request, path.as_ref().ok(), patience, now);
+        let authorized = self.authorize(request, path.as_ref().ok(), waits, now);
         let result = match (&authorized, &path, &query) {
-            (Err(Rejection::WouldWait(waiting)), ..) => Err(Stop::WouldWait(*waiting)),
+            (Err(Rejection::WouldWait(waiting)), ..) => Err(RouteError::WouldWait(*waiting)),
             (Err(rejection), ..) => Err(self.failures().rejection(rejection).into()),
             (Ok(_), Err(error), _) => Err(self.failures().bad_request(error).into()),
             (Ok(_), _, Err(error)) => Err(self.failures().bad_request(error).into()),
             (Ok(authorized), Ok(path), Ok(query)) => {
-                // A review may have taken time, in which cached replies have expired.
+                // Cached replies may have expired while the request waited for a review.
                 let now = if is_immediate { now } else { self.clock.now() };
                 let is_forwarded = is_forwarded(request);
-                let asking = Asking { client: client(*authorized), patience, now, pretty, is_forwarded };
-                self.route(path, query, request, asking, trace)
+                let context = RequestContext { client: client(*authorized), waits, now, pretty, is_forwarded };
+                self.route(path, query, request, context, trace)
             }
         };
         let reply = match result {
             Ok(reply) => reply,
-            Err(Stop::Status(status)) => {
+            Err(RouteError::Status(status)) => {
                 self.note_error(request.target, path.as_ref().ok(), &authorized, &status);
                 status_reply(&status, status_encoding(request, pretty))
             }
-            Err(Stop::WouldWait(waiting)) => return Answer::WouldWait(waiting),
+            Err(RouteError::WouldWait(waiting)) => return Answer::WouldWait(waiting),
         };
         self.answered(reply, route, &authorized, since)
     }
@@ -260,12 +260,12 @@ impl Api {
         &self,
         request: &Request<'_>,
         path: Option<&ApiPath>,
-        patience: Patience,
+        waits: AllowedWaits,
         now: Now,
     ) -> Result<Authorized, Rejection> {
         let Origin::Network(peer) = request.origin else { return Ok(Authorized::Open) };
         match self.auth.get() {
-            Some(auth) => auth.authorize(request, peer, path, patience, now),
+            Some(auth) => auth.authorize(request, peer, path, waits, now),
             None => Err(Rejection::NotAuthenticated("no authority to trust is known yet".to_owned())),
         }
     }
@@ -275,24 +275,24 @@ impl Api {
         path: &ApiPath,
         query: &Query,
         request: &Request<'_>,
-        asking: Asking,
+        context: RequestContext,
         trace: &mut Trace,
-    ) -> Result<Reply, Stop> {
-        let pretty = asking.pretty;
+    ) -> Result<Reply, RouteError> {
+        let pretty = context.pretty;
         match path {
             ApiPath::Root => Ok(discovery::root(200, pretty)),
             ApiPath::Unknown => Ok(discovery::root(404, pretty)),
             ApiPath::UnknownInGroup => Err(Status::no_such_route().into()),
             ApiPath::Health(probe, check) => Ok(self.health.answer(*probe, check.as_deref(), query)),
             ApiPath::OwnMetrics => Ok(self.own_metrics()),
-            ApiPath::PeerSamples => self.peer_samples(query, request, asking.patience),
+            ApiPath::PeerSamples => self.peer_samples(query, request, context.waits),
             ApiPath::OpenApi(route) => self.openapi(route, query, request, pretty),
             ApiPath::VersionInfo => {
                 self.check(request, &[JSON], Transforms::Ignored)?;
                 Ok(discovery::version())
             }
             ApiPath::Groups if request.method == "GET" && negotiate::prefers_aggregated(request.header("Accept")) => {
-                let (rules, is_merged) = (self.metrics.rules(), !asking.is_forwarded);
+                let (rules, is_merged) = (self.metrics.rules(), !context.is_forwarded);
                 let listing = Listing { rules: &rules, is_merged };
                 Ok(discovery::aggregated(listing, request.header("If-None-Match"), pretty))
             }
@@ -302,19 +302,19 @@ impl Api {
                 Ok(match path {
                     ApiPath::Group(group) => discovery::group(*group, encoding),
                     ApiPath::Resources(group, version) => {
-                        let (rules, is_merged) = (self.metrics.rules(), !asking.is_forwarded);
+                        let (rules, is_merged) = (self.metrics.rules(), !context.is_forwarded);
                         discovery::resources(*group, *version, Listing { rules: &rules, is_merged }, encoding)
                     }
                     _ => discovery::groups(encoding),
                 })
             }
-            ApiPath::Metric(metric) => self.values(request, path, asking, trace, &|encoding, trace| {
-                self.metric(metric, query, asking, encoding, trace)
+            ApiPath::Metric(metric) => self.values(request, path, context, trace, &|encoding, trace| {
+                self.metric(metric, query, context, encoding, trace)
             }),
-            ApiPath::External(metric) => self.values(request, path, asking, trace, &|encoding, trace| {
-                self.external_metric(metric, query, asking, encoding, trace)
+            ApiPath::External(metric) => self.values(request, path, context, trace, &|encoding, trace| {
+                self.external_metric(metric, query, context, encoding, trace)
             }),
-            ApiPath::Status(format) => self.status_page(*format, request, asking),
+            ApiPath::Status(format) => self.status_page(*format, request, context),
         }
     }
 
@@ -327,20 +327,26 @@ impl Api {
         chosen.ok_or_else(|| self.failures().not_acceptable(offered))
     }
 
-    fn openapi(&self, route: &OpenApi, query: &Query, request: &Request<'_>, pretty: bool) -> Result<Reply, Stop> {
+    fn openapi(
+        &self,
+        route: &OpenApi,
+        query: &Query,
+        request: &Request<'_>,
+        pretty: bool,
+    ) -> Result<Reply, RouteError> {
         if request.method != "GET" {
             return Err(self.failures().method().into());
         }
         let rules = self.metrics.rules();
         let groups: Vec<_> = Group::ALL.into_iter().filter(|group| rules.uses(*group)).collect();
-        let asked = Asked {
+        let document_request = DocumentRequest {
             groups: &groups,
             accept: request.header("Accept"),
             if_none_match: request.header("If-None-Match"),
             hash: query.hash.as_deref(),
             unix_millis: self.clock.now().unix_millis,
         };
-        match openapi::reply(route, &asked) {
+        match openapi::reply(route, &document_request) {
             Ok(reply) => Ok(reply),
             Err(NoDocument::NotAcceptable(offered)) => Err(self.failures().not_acceptable(&offered).into()),
             Err(NoDocument::NotFound) => Ok(discovery::root(404, pretty)),

@@ -16,7 +16,7 @@ use crate::telemetry::clock::http_date;
 /// All documents, compressed (RFC 1951): see [`read`].
 const DEFLATED: &[u8] = include_bytes!("openapi/documents.deflate");
 
-/// The media types of each version: JSON, and two names of protobuf, of which the last is the version's own.
+/// The media types of each version: JSON, and two names of protobuf, of which the last is specific to the version.
 const V2: [&str; 3] = [
     JSON,
     "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
@@ -42,7 +42,7 @@ struct Document {
 }
 
 /// The parts of a request to these routes other than its path.
-pub(super) struct Asked<'a> {
+pub(super) struct DocumentRequest<'a> {
     pub accept: Option<&'a str>,
     pub if_none_match: Option<&'a str>,
     /// The hash in the list of documents.
@@ -63,14 +63,14 @@ pub(super) enum NoDocument {
 static DOCUMENTS: Lazy<Vec<Document>> = Lazy::new(|| read(DEFLATED).unwrap_or_default());
 
 /// The reply to a request for one of the documents, or for the list of those of version 3.
-pub(super) fn reply(route: &OpenApi, asked: &Asked<'_>) -> Result<Reply, NoDocument> {
+pub(super) fn reply(route: &OpenApi, request: &DocumentRequest<'_>) -> Result<Reply, NoDocument> {
     let (name, media_types) = match route {
-        OpenApi::V3 => return Ok(root(asked)),
+        OpenApi::V3 => return Ok(root(request)),
         OpenApi::V2 => ("", V2),
         OpenApi::Document(name) => (name.as_str(), V3),
     };
     // Kubernetes accepts a wildcard here, unlike elsewhere.
-    let accept = asked.accept.map(|accept| accept.replace("application/*", "*/*"));
+    let accept = request.accept.map(|accept| accept.replace("application/*", "*/*"));
     let chosen = negotiate(accept.as_deref(), &media_types, Transforms::Ignored);
     let chosen = chosen.ok_or(NoDocument::NotAcceptable(media_types))?;
     let document = DOCUMENTS.iter().find(|document| document.name == name).ok_or(NoDocument::NotFound)?;
@@ -79,31 +79,31 @@ pub(super) fn reply(route: &OpenApi, asked: &Asked<'_>) -> Result<Reply, NoDocum
         true => Reply::new(200, json, document.json.clone()),
         false => Reply::new(200, protobuf, document.protobuf.clone()),
     };
-    let hash = asked.hash.filter(|hash| !hash.is_empty() && *route != OpenApi::V2);
+    let hash = request.hash.filter(|hash| !hash.is_empty() && *route != OpenApi::V2);
     Ok(match hash {
-        None => unless_known(reply, &document.etag, asked),
+        None => unless_known(reply, &document.etag, request),
         Some(hash) if hash == document.hash() => {
-            let expires = http_date(asked.unix_millis.saturating_add(EXPIRES));
+            let expires = http_date(request.unix_millis.saturating_add(EXPIRES));
             let reply = reply.cached("public, immutable").with_header("Expires", expires);
-            unless_known(reply, &document.etag, asked)
+            unless_known(reply, &document.etag, request)
         }
         Some(_) => Reply::new(301, json, "").with_header("Location", document.url()).tagged(&document.etag),
     })
 }
 
 /// `/openapi/v3`: the list of the documents of version 3.
-fn root(asked: &Asked<'_>) -> Reply {
-    let is_listed = |document: &&Document| asked.groups.iter().any(|group| document.is_of(*group));
+fn root(request: &DocumentRequest<'_>) -> Reply {
+    let is_listed = |document: &&Document| request.groups.iter().any(|group| document.is_of(*group));
     let listed: Vec<_> = DOCUMENTS.iter().filter(is_listed).map(Document::listed).collect();
     let body = format!(r#"{{"paths":{{{}}}}}"#, listed.join(","));
     let etag = etag::of(body.as_bytes());
-    unless_known(Reply::new(200, JSON, body), &etag, asked)
+    unless_known(Reply::new(200, JSON, body), &etag, request)
 }
 
 /// Adds the entity tag, or returns 304 if the client has the document.
-fn unless_known(reply: Reply, tag: &str, asked: &Asked<'_>) -> Reply {
+fn unless_known(reply: Reply, tag: &str, request: &DocumentRequest<'_>) -> Reply {
     let reply = reply.tagged(tag);
-    if asked.if_none_match.is_some_and(|header| etag::has(header, tag)) { reply.not_modified() } else { reply }
+    if request.if_none_match.is_some_and(|header| etag::has(header, tag)) { reply.not_modified() } else { reply }
 }
 
 impl Document {
@@ -177,8 +177,8 @@ mod tests {
             (i64::MIN, "Thu, 01 Jan 1970 00:00:00 GMT"),
             (i64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
         ] {
-            let asked = Asked { accept: None, if_none_match: None, hash, groups: &[], unix_millis };
-            let Ok(reply) = reply(&route, &asked) else { panic!("no document") };
+            let request = DocumentRequest { accept: None, if_none_match: None, hash, groups: &[], unix_millis };
+            let Ok(reply) = reply(&route, &request) else { panic!("no document") };
             assert!(reply.headers().any(|header| header == ("Expires", expires)), "{reply:?}");
         }
     }

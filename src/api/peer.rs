@@ -19,7 +19,7 @@ pub struct Peer {
     last: Mutex<Option<Verification>>,
 }
 
-/// A verification of certificates, and what it depended on.
+/// A verification of certificates, with the trusted authorities and the time that it depends on.
 #[derive(Debug)]
 struct Verification {
     trust: Arc<Trust>,
@@ -34,7 +34,7 @@ pub(super) struct Verified {
     pub(super) front_proxy: bool,
     /// The user that the certificate names.
     pub(super) client: Option<Arc<KnownUser>>,
-    /// Whether any trusted authority has signed it.
+    /// Whether any trusted authority has signed the client's certificate.
     pub(super) signed: bool,
     /// The last user in the headers of a front proxy.
     pub(super) named: Mutex<Option<Arc<NamedUser>>>,
@@ -61,7 +61,7 @@ impl Peer {
 impl Verification {
     fn holds(&self, trust: &Arc<Trust>, now: Now) -> bool {
         let age = now.monotonic.saturating_duration_since(self.at.monotonic);
-        // A clock that was set has moved further than the monotonic one.
+        // If the wall clock was set, it has moved by another amount than the monotonic clock.
         let moved = now.unix_millis.abs_diff(self.at.unix_millis);
         Arc::ptr_eq(&self.trust, trust) && age < VERIFIED && u128::from(moved) < 2 * VERIFIED.as_millis()
     }

@@ -2,7 +2,7 @@
 
 use super::message::{JSON, Reply, Request};
 use super::negotiate::Transforms;
-use super::{Api, Asking, Stop};
+use super::{Api, RequestContext, RouteError};
 use crate::parse::path::StatusFormat;
 use crate::source::waiting::Waiting;
 
@@ -13,22 +13,22 @@ impl Api {
         &self,
         format: StatusFormat,
         request: &Request<'_>,
-        asking: Asking,
-    ) -> Result<Reply, Stop> {
+        context: RequestContext,
+    ) -> Result<Reply, RouteError> {
         let media_type = match format {
             StatusFormat::Html => "text/html",
             StatusFormat::Json => JSON,
         };
         self.check(request, &[media_type], Transforms::Ignored)?;
-        if !asking.patience.includes(Waiting::Status) {
-            return Err(Stop::WouldWait(Waiting::Status));
+        if !context.waits.includes(Waiting::Status) {
+            return Err(RouteError::WouldWait(Waiting::Status));
         }
         let report = {
             let shadows = &self.metrics.adapters().shadows;
             self.status.report(&self.metrics.rules(), shadows, &self.counters, &self.clock)
         };
         Ok(match format {
-            StatusFormat::Json => Reply::json(200, &*report, asking.pretty),
+            StatusFormat::Json => Reply::json(200, &*report, context.pretty),
             StatusFormat::Html => {
                 let query = request.target.split_once('?').map(|(_, query)| query);
                 Reply::new(200, HTML, self.status.html(&report, query))

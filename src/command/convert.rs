@@ -12,7 +12,7 @@ use crate::config::problem::Excerpts;
 use crate::convert::{Converted, Input, Known, keda, kube_metrics_adapter, prometheus_adapter};
 
 /// A file's name and text.
-struct Given {
+struct InputFile {
     name: String,
     bytes: Vec<u8>,
 }
@@ -20,16 +20,16 @@ struct Given {
 /// Runs the command.
 pub(crate) fn run(convert: &Convert, limits: &Limits) -> ExitCode {
     let paths = convert.files.iter().chain(&convert.hpas).chain(&convert.series);
-    let given: Result<Vec<Given>, String> = paths.map(|path| given(path.as_path(), limits)).collect();
+    let given: Result<Vec<InputFile>, String> = paths.map(|path| given(path.as_path(), limits)).collect();
     let given = match given {
         Ok(given) => given,
         Err(why) => return fail(exit::NO_INPUT, &why),
     };
     let converted = converted(convert, &given, limits);
-    for remark in &converted.remarks {
-        if let Some(Given { name, bytes }) = given.get(remark.input) {
+    for diagnostic in &converted.diagnostics {
+        if let Some(InputFile { name, bytes }) = given.get(diagnostic.input) {
             let text = String::from_utf8_lossy(bytes);
-            eprint(&Excerpts::new(name, &text).show(&remark.problem).trim_end());
+            eprint(&Excerpts::new(name, &text).show(&diagnostic.problem).trim_end());
         }
     }
     converted.notes.iter().for_each(|note| eprint(&format_args!("note: {note}")));
@@ -43,7 +43,7 @@ pub(crate) fn run(convert: &Convert, limits: &Limits) -> ExitCode {
         (None, _) => eprint(&"note: --write-hpas FILE writes the HPAs that go with it"),
     }
     print(&converted.config);
-    match converted.remarks.iter().filter(|remark| remark.problem.is_error()).count() {
+    match converted.diagnostics.iter().filter(|diagnostic| diagnostic.problem.is_error()).count() {
         0 => ExitCode::SUCCESS,
         errors => fail(exit::DATA, &format_args!("{}: not everything is converted", counted(errors, "error"))),
     }
@@ -54,13 +54,13 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }
 
-fn given(path: &Path, limits: &Limits) -> Result<Given, String> {
+fn given(path: &Path, limits: &Limits) -> Result<InputFile, String> {
     let name = path.display().to_string();
-    origin::read(path, limits).map(|bytes| Given { name, bytes })
+    origin::read(path, limits).map(|bytes| InputFile { name, bytes })
 }
 
-fn converted(convert: &Convert, given: &[Given], limits: &Limits) -> Converted {
-    let inputs: Vec<Input<'_>> = given.iter().map(|Given { name, bytes }| Input { name, bytes }).collect();
+fn converted(convert: &Convert, given: &[InputFile], limits: &Limits) -> Converted {
+    let inputs: Vec<Input<'_>> = given.iter().map(|InputFile { name, bytes }| Input { name, bytes }).collect();
     let (files, series) = match convert.series {
         Some(_) => inputs.split_last().map_or((&[][..], None), |(last, files)| (files, Some(last.bytes))),
         None => (inputs.as_slice(), None),

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::ask::{ask, printable};
 use super::discovery::Discovery;
+use super::local_answer::{local_answer, printable};
 use super::{eprint, exit, fail, kubernetes, origin, print};
 use crate::api::Api;
 use crate::api::message::{JSON, Reply};
 use crate::config::cli::{Get, Output};
 use crate::config::limits::Limits;
-use crate::kube_api::kubeconfig::Reading;
+use crate::kube_api::kubeconfig::KubeconfigUse;
 use crate::metrics::trace::Event;
 use crate::parse::escape::Escaped;
 use crate::parse::path::{self, ApiPath, CUSTOM_METRICS, EXTERNAL_METRICS};
@@ -29,9 +29,9 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     log::start(get.verbosity.saturating_sub(1), true, clock.clone());
     let api = Arc::new(Api::unconfigured(limits, clock));
     let by = match std::env::var_os("KUBERNETES_SERVICE_HOST") {
-        None => Reading::Command,
+        None => KubeconfigUse::Command,
         // In a pod, the kubeconfig must not be able to run programs.
-        Some(_) => Reading::Server,
+        Some(_) => KubeconfigUse::Server,
     };
     if let Err(why) = kubernetes::connect(get.kubeconfig.as_ref(), by, &api, limits) {
         return fail(exit::CONFIG, &why);
@@ -44,7 +44,7 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
         // Discovery includes the lists of other adapters.
         let _ = Discovery::start(&api, limits);
     }
-    let (reply, trace) = ask(&api, &target, get.wait, limits, clock);
+    let (reply, trace) = local_answer(&api, &target, get.wait, limits, clock);
     if get.verbosity > 0 {
         trace.events().iter().for_each(|event| eprint(event));
     }

@@ -10,7 +10,7 @@ use crate::api::Api;
 use crate::config::limits::Limits;
 use crate::config::read::read;
 use crate::kube_api::client::Client;
-use crate::kube_api::kubeconfig::{self, Reading};
+use crate::kube_api::kubeconfig::{self, KubeconfigUse};
 use crate::kube_api::target::Target;
 use crate::metrics::objects::Objects;
 
@@ -18,7 +18,12 @@ use crate::metrics::objects::Objects;
 ///
 /// # Errors
 /// The problem of the kubeconfig.
-pub(super) fn connect(kubeconfig: Option<&PathBuf>, by: Reading, api: &Api, limits: &Limits) -> Result<(), String> {
+pub(super) fn connect(
+    kubeconfig: Option<&PathBuf>,
+    by: KubeconfigUse,
+    api: &Api,
+    limits: &Limits,
+) -> Result<(), String> {
     connect_context(kubeconfig, None, by, api, limits).map(drop)
 }
 
@@ -29,7 +34,7 @@ pub(super) fn connect(kubeconfig: Option<&PathBuf>, by: Reading, api: &Api, limi
 pub(super) fn connect_context(
     kubeconfig: Option<&PathBuf>,
     context: Option<&str>,
-    by: Reading,
+    by: KubeconfigUse,
     api: &Api,
     limits: &Limits,
 ) -> Result<Option<Arc<Client>>, String> {
@@ -50,7 +55,7 @@ pub(super) fn connect_context(
 /// The problem of the kubeconfig.
 pub(super) fn client(
     kubeconfig: Option<&PathBuf>,
-    by: Reading,
+    by: KubeconfigUse,
     api: &Api,
     limits: &Limits,
 ) -> Result<Option<Arc<Client>>, String> {
@@ -60,7 +65,7 @@ pub(super) fn client(
 fn client_of(
     kubeconfig: Option<&PathBuf>,
     context: Option<&str>,
-    by: Reading,
+    by: KubeconfigUse,
     api: &Api,
     limits: &Limits,
 ) -> Result<Option<Arc<Client>>, String> {
@@ -93,15 +98,19 @@ pub(super) fn usual_kubeconfig() -> Option<PathBuf> {
 }
 
 /// How interactive commands read a kubeconfig: in a pod, it must not run programs, because others may be able to change it.
-pub(super) fn reading() -> Reading {
-    if is_inside() { Reading::Server } else { Reading::Command }
+pub(super) fn reading() -> KubeconfigUse {
+    if is_inside() { KubeconfigUse::Server } else { KubeconfigUse::Command }
 }
 
 /// The Kubernetes API, with the kubeconfig or else the service account.
 ///
 /// # Errors
 /// The problem of the kubeconfig.
-pub(super) fn target(kubeconfig: Option<&PathBuf>, by: Reading, limits: &Limits) -> Result<Option<Target>, String> {
+pub(super) fn target(
+    kubeconfig: Option<&PathBuf>,
+    by: KubeconfigUse,
+    limits: &Limits,
+) -> Result<Option<Target>, String> {
     target_of(kubeconfig, None, by, limits)
 }
 
@@ -112,7 +121,7 @@ pub(super) fn target(kubeconfig: Option<&PathBuf>, by: Reading, limits: &Limits)
 pub(super) fn target_of(
     kubeconfig: Option<&PathBuf>,
     context: Option<&str>,
-    by: Reading,
+    by: KubeconfigUse,
     limits: &Limits,
 ) -> Result<Option<Target>, String> {
     Ok(match kubeconfig {

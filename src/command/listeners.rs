@@ -17,7 +17,7 @@ use crate::api::identity::Identity;
 use crate::api::{Api, access};
 use crate::config::cli::{self, Access, Listen, Serve};
 use crate::config::limits::Limits;
-use crate::kube_api::kubeconfig::Reading;
+use crate::kube_api::kubeconfig::KubeconfigUse;
 use crate::server::plain::Plain;
 use crate::server::secure::Secure;
 use crate::server::secure::certificates::{self, Certificate};
@@ -32,15 +32,15 @@ pub(super) struct Listeners {
     clock: Clock,
     threads: Threads,
     plain: Option<Plain>,
-    secure: Option<Followed>,
-    pulse: Pulse,
+    secure: Option<SecureWithFiles>,
+    heartbeat: Heartbeat,
 }
 
-/// When the loop that runs every second last ran.
-struct Pulse(Instant);
+/// The last time that the loop that runs every second ran.
+struct Heartbeat(Instant);
 
 /// The secure listener and the files of its certificate.
-struct Followed {
+struct SecureWithFiles {
     secure: Secure,
     files: certificates::Follower,
 }
@@ -70,7 +70,7 @@ impl Listeners {
         let secure = match &serve.secure {
             Some(flags) => {
                 let kubeconfig = serve.kubeconfig.as_ref();
-                Some(Followed::start(flags, kubeconfig, api, &threads.workers(), on_failure("secure"))?)
+                Some(SecureWithFiles::start(flags, kubeconfig, api, &threads.workers(), on_failure("secure"))?)
             }
             None => {
                 // Requests come only from this machine.
@@ -85,8 +85,9 @@ impl Listeners {
             ),
             Listen::Off => None,
         };
-        let (api, limits, clock, pulse) = (api.clone(), limits.clone(), clock.clone(), Pulse(clock.now().monotonic));
-        Ok(Self { api, limits, clock, threads, plain, secure, pulse })
+        let (api, limits, clock, heartbeat) =
+            (api.clone(), limits.clone(), clock.clone(), Heartbeat(clock.now().monotonic));
+        Ok(Self { api, limits, clock, threads, plain, secure, heartbeat })
     }
 
     /// The address of the plain listener.
@@ -99,7 +100,7 @@ impl Listeners {
         if let Some(plain) = &self.plain {
             info!("listening on http://{}", plain.address());
         }
-        if let Some(Followed { secure, .. }) = &self.secure {
+        if let Some(SecureWithFiles { secure, .. }) = &self.secure {
             info!("listening on https://{}", secure.address());
         }
     }
@@ -109,7 +110,7 @@ impl Listeners {
         let alive = self.threads.workers().is_alive();
         let serving = self.secure.as_ref().is_none_or(|followed| followed.secure.is_alive());
         // After the process was suspended, the threads need time for a heartbeat.
-        if !self.pulse.is_overdue(self.clock.now().monotonic, self.limits.workers.stall / 2) {
+        if !self.heartbeat.is_overdue(self.clock.now().monotonic, self.limits.workers.stall / 2) {
             self.api.health().set_stuck(!(alive && serving));
         }
         if let Some(followed) = &mut self.secure {
@@ -121,7 +122,7 @@ impl Listeners {
     pub(super) fn stop(self, inbox: &Receiver<Event>) {
         let Self { api, limits, threads, plain, secure, .. } = self;
         api.health().set_stopping();
-        if let Some(Followed { secure, .. }) = secure.as_ref().filter(|_| !limits.shutdown.delay.is_zero()) {
+        if let Some(SecureWithFiles { secure, .. }) = secure.as_ref().filter(|_| !limits.shutdown.delay.is_zero()) {
             secure.leave();
             info!("stopping: still serving while clients move to other replicas");
             let until = Instant::now() + limits.shutdown.delay;
@@ -149,14 +150,14 @@ impl Listeners {
     }
 }
 
-impl Pulse {
+impl Heartbeat {
     /// Whether the loop has not run for longer than `long`.
     fn is_overdue(&mut self, now: Instant, long: Duration) -> bool {
         now.saturating_duration_since(std::mem::replace(&mut self.0, now)) > long
     }
 }
 
-impl Followed {
+impl SecureWithFiles {
     fn start(
         flags: &cli::Secure,
         kubeconfig: Option<&PathBuf>,
@@ -171,7 +172,7 @@ impl Followed {
             .map_err(|error| StartError::File(error.to_string()))?;
         auth(&flags.access, kubeconfig, api, limits)?;
         if let Some(service) = &flags.peers {
-            match kubernetes::target(kubeconfig, Reading::Server, limits).map_err(StartError::File)? {
+            match kubernetes::target(kubeconfig, KubeconfigUse::Server, limits).map_err(StartError::File)? {
                 Some(target) => {
                     Peers::new(service, target, api, limits).start().map_err(|failure| no_thread(&failure))?;
                 }
@@ -214,7 +215,8 @@ impl Followed {
 
 /// Sets up authentication and authorization for the secure listener, and follows the trusted authorities.
 fn auth(flags: &Access, kubeconfig: Option<&PathBuf>, api: &Arc<Api>, limits: &Limits) -> Result<(), StartError> {
-    let client = |own: &Option<PathBuf>| kubernetes::client(own.as_ref().or(kubeconfig), Reading::Server, api, limits);
+    let client =
+        |own: &Option<PathBuf>| kubernetes::client(own.as_ref().or(kubeconfig), KubeconfigUse::Server, api, limits);
     let authentication = client(&flags.authentication_kubeconfig).map_err(StartError::File)?;
     let authorization = client(&flags.authorization_kubeconfig).map_err(StartError::File)?;
     let open = flags.always_allowed();
@@ -242,8 +244,8 @@ mod tests {
     fn detects_a_suspended_process() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut pulse = Pulse(start);
-        let is_overdue = [1, 6, 60, 61].map(|seconds| pulse.is_overdue(at(seconds), Duration::from_secs(5)));
+        let mut heartbeat = Heartbeat(start);
+        let is_overdue = [1, 6, 60, 61].map(|seconds| heartbeat.is_overdue(at(seconds), Duration::from_secs(5)));
         assert_eq!(is_overdue, [false, false, true, false]);
     }
 }

@@ -1,6 +1,5 @@
 //! The commands, one file each, and the functions that they share for printing and exit codes.
 
-mod ask;
 pub(crate) mod certs;
 pub(crate) mod check;
 pub(crate) mod convert;
@@ -10,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod get;
 mod kubernetes;
 mod listeners;
+mod local_answer;
 pub(crate) mod origin;
 mod peers;
 pub(crate) mod probe;

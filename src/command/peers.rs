@@ -12,9 +12,9 @@ use log::{debug, info, warn};
 use crate::api::Api;
 use crate::config::cli;
 use crate::config::limits::Limits;
-use crate::http::address::Reach;
+use crate::http::address::AllowedAddresses;
 use crate::http::client::{Client as HttpClient, Options, Request, RequestBody, Response};
-use crate::http::credentials::{Credentials, Material};
+use crate::http::credentials::{Credentials, SecretSource};
 use crate::http::error::{FetchError, Phase};
 use crate::http::resolve::Resolver;
 use crate::kube_api::client::Client;
@@ -42,11 +42,12 @@ impl Peers {
         let credentials = Credentials {
             bearer,
             certificate,
-            authorities: Some(Material::File(service.ca_file.clone())),
+            authorities: Some(SecretSource::File(service.ca_file.clone())),
             server_name: CertificateName::host(&format!("{}.{}.svc", service.service, service.namespace)),
             ..Credentials::default()
         };
-        let options = Options { reach: Reach::Anywhere, tls: true, keep_alive: true, gzip: false, proxy: None };
+        let options =
+            Options { reach: AllowedAddresses::Anywhere, tls: true, keep_alive: true, gzip: false, proxy: None };
         let http = HttpClient::new(options, credentials, limits, Arc::new(Resolver::new(limits)), Arc::default());
         let client = Client::new(target, limits, api.shared_counters());
         let (api, service, limits) = (api.clone(), service.clone(), limits.clone());
@@ -83,23 +84,23 @@ impl Peers {
         let own = self.own;
         let mut outcome = Ok(());
         for peer in found.into_iter().filter(|peer| Some(*peer) != own).take(self.limits.peers.count) {
-            outcome = outcome.and(self.ask(peer, until).map_err(|why| format!("{peer}: {why}")));
+            outcome = outcome.and(self.fetch(peer, until).map_err(|why| format!("{peer}: {why}")));
         }
         self.log_outcome(outcome);
     }
 
     /// Requests a replica's selections, and the samples that are missing here.
-    fn ask(&mut self, peer: SocketAddr, until: Instant) -> Result<(), String> {
+    fn fetch(&mut self, peer: SocketAddr, until: Instant) -> Result<(), String> {
         let get = |query: &str| self.get(peer, query, until).map_err(|error| error.to_string());
         let (bytes, at) = get("")?;
         let sharing = self.api.metrics().sharing();
-        let Some(message) = sharing.hear(&bytes)? else {
+        let Some(message) = sharing.parse(&bytes)? else {
             self.own = Some(peer);
             return Ok(());
         };
         for rule in sharing.follow(&message, at) {
             let (bytes, at) = get(&format!("?rule={rule:016x}"))?;
-            if let Some(message) = sharing.hear(&bytes)? {
+            if let Some(message) = sharing.parse(&bytes)? {
                 sharing.take_over(&message, at);
             }
         }

@@ -53,7 +53,7 @@ fn head(kind: &str, namespace: Option<&str>) -> String {
     )
 }
 
-/// What may be done to a resource.
+/// The verbs granted on a resource.
 struct Grant<'r> {
     first: &'r Right,
     verbs: Vec<&'static str>,

@@ -18,7 +18,7 @@ use super::{exit, fail, print};
 use crate::api::Api;
 use crate::config::cli::{Listen, Origin, Serve, Tuning};
 use crate::config::limits::Limits;
-use crate::kube_api::kubeconfig::Reading;
+use crate::kube_api::kubeconfig::KubeconfigUse;
 use crate::parse::path::CUSTOM_METRICS;
 use crate::server::signals::{self, Signal};
 use crate::telemetry::clock::Clock;
@@ -44,7 +44,7 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     let limits = &tuned(limits, &serve.tuning);
     allow_files(limits.kept.files);
     let api = Arc::new(Api::unconfigured(limits, clock));
-    if let Err(why) = kubernetes::connect(serve.kubeconfig.as_ref(), Reading::Server, &api, limits) {
+    if let Err(why) = kubernetes::connect(serve.kubeconfig.as_ref(), KubeconfigUse::Server, &api, limits) {
         return fail(exit::CONFIG, &why);
     }
     api.metrics().watch_pods();

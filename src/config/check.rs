@@ -1,10 +1,10 @@
-//! Checks across keys and rules: errors for contradictions, warnings for likely surprises.
+//! Checks across keys and rules: errors for contradictions, warnings for likely unexpected_values.
 
 mod credentials;
 mod external;
 mod placeholders;
 mod pods;
-mod surprises;
+mod unexpected_values;
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ pub(crate) fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding
     pods::coverage(rule, source, &mut findings);
     pods::value(rule, source, &mut findings);
     pods::at_once(rule, source, &mut findings);
-    surprises::check(rule, source, &mut findings);
+    unexpected_values::check(rule, source, &mut findings);
     findings
 }
 

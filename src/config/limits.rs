@@ -127,9 +127,9 @@ limits! {
         /// A line that a rule reads, the only part of a text page that is buffered. 256 KiB: some labels contain a complete
         /// SQL statement. Longer lines of other metrics are skipped.
         line: usize = 256 * KIB,
-        /// What is known of one page of a source of pods, so that others are read faster. 256 KiB: 2,500 series.
+        /// Bytes remembered of one page of a source of pods, to read its other pages faster. 256 KiB: 2,500 series.
         known: usize = 256 * KIB,
-        /// The same of all sources of pods. 4 MiB: of sources with other pages nothing is known.
+        /// Bytes remembered for all sources of pods. 4 MiB: for further sources, nothing is remembered.
         all_known: usize = 4 * MIB,
         /// Labels of a series that a rule keeps. 64, twice what exporters are known to use.
         labels: usize = 64,
@@ -221,11 +221,11 @@ limits! {
     KeptLimits {
         /// Connections. 4,096: each takes about 4 KiB of the kernel's memory.
         count: usize = 4_096,
-        /// Open files, of those that are allowed, for each of them. 8: with 1,024, clients may take all but 256.
+        /// Allowed open files per kept connection. 8: of 1,024 files, clients may take all but 256.
         files_each: usize = 8,
-        /// Open files that are allowed, if the hard limit permits: systemd's soft limit is 1,024. 32,768, eight for each connection.
+        /// Open files to allow, if the hard limit permits: systemd's soft limit is 1,024. 32,768, eight per connection.
         files: u64 = 32_768,
-        /// How long one is kept without an exchange. 20 s: longer than the 15 s between two samples.
+        /// How long an idle connection is kept. 20 s: longer than the 15 s between two samples.
         idle: Duration = secs(20),
     }
 
@@ -277,7 +277,7 @@ limits! {
         /// Threads. 8; one source may occupy half of them.
         threads: usize = 8,
         /// URLs and queries. 1,024; one source may have a quarter.
-        demands: usize = 1_024,
+        targets: usize = 1_024,
     }
 
     /// Limits of the threads that fetch pods' pages, which all sources share.
@@ -373,7 +373,7 @@ limits! {
 }
 
 impl KeptLimits {
-    /// Connections that are kept if so many files may be open.
+    /// The maximum number of kept connections if this many files may be open.
     pub(crate) fn most(&self, files: usize) -> usize {
         self.count.min(files / self.files_each)
     }

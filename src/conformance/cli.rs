@@ -9,7 +9,7 @@ use super::exchange::Identity;
 use super::target::{CustomTarget, ExternalTarget};
 use crate::config::cli::Output;
 use crate::config::cli::values::{output, plain, set, text};
-use crate::http::credentials::{Credentials, Material};
+use crate::http::credentials::{Credentials, SecretSource};
 use crate::kube_api::target::Target;
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::escape::Escaped;
@@ -33,7 +33,7 @@ pub(crate) struct Options {
     pub(crate) hook: Option<String>,
     pub(crate) unauthenticated: bool,
     /// Additional identities and their tokens.
-    pub(crate) tokens: Vec<(Identity, Material)>,
+    pub(crate) tokens: Vec<(Identity, SecretSource)>,
     pub(crate) output: Output,
     /// Prefixes of the IDs of checks to run.
     pub(crate) wanted: Vec<String>,
@@ -146,11 +146,11 @@ impl Parts {
             })?),
         };
         let certificate = match (certificate, key) {
-            (Some(certificate), Some(key)) => Some((Material::File(certificate), Material::File(key))),
+            (Some(certificate), Some(key)) => Some((SecretSource::File(certificate), SecretSource::File(key))),
             (None, None) => None,
             _ => return Err("--cert-file and --key-file belong together".to_owned()),
         };
-        let (authorities, bearer) = (authorities.map(Material::File), token.map(Material::File));
+        let (authorities, bearer) = (authorities.map(SecretSource::File), token.map(SecretSource::File));
         let credentials = Credentials { bearer, authorities, certificate, server_name, ..Credentials::default() };
         Ok(Place::Address(Box::new(Target { server, credentials, exec: None })))
     }
@@ -184,7 +184,7 @@ impl Options {
         let custom = |path: &str| CustomTarget::parse(path).map_err(wrong);
         let mut token = |identity| -> Result<(), String> {
             let file = parser.value().map(PathBuf::from).map_err(plain)?;
-            self.tokens.push((identity, Material::File(file)));
+            self.tokens.push((identity, SecretSource::File(file)));
             Ok(())
         };
         match name {

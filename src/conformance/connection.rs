@@ -7,9 +7,9 @@ use super::exchange::{Identity, Request, Response};
 use super::limits;
 use super::session::Server;
 use crate::config::limits::Limits;
-use crate::http::address::Reach;
+use crate::http::address::AllowedAddresses;
 use crate::http::client::Options;
-use crate::http::credentials::{Credentials, Material};
+use crate::http::credentials::{Credentials, SecretSource};
 use crate::http::raw::{RawClient, RawRequest};
 use crate::http::resolve::Resolver;
 use crate::kube_api::target::Target;
@@ -25,10 +25,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Creates a client without connecting. `tokens` are those of additional identities.
-    pub(crate) fn new(target: &Target, tokens: &[(Identity, Material)], limits: &Limits) -> Self {
+    pub(crate) fn new(target: &Target, tokens: &[(Identity, SecretSource)], limits: &Limits) -> Self {
         let resolver = Arc::new(Resolver::new(limits));
         let tls = target.server.starts_with("https://");
-        let options = Options { reach: Reach::Anywhere, tls, keep_alive: false, gzip: false, proxy: None };
+        let options = Options { reach: AllowedAddresses::Anywhere, tls, keep_alive: false, gzip: false, proxy: None };
         let client = |credentials| RawClient::new(options.clone(), credentials, limits, resolver.clone());
         // The trusted certificates are the same for all identities.
         let with = |bearer| Credentials {
@@ -38,7 +38,7 @@ impl Connection {
             insecure: target.credentials.insecure,
             ..Credentials::default()
         };
-        let wrong = Material::Inline("token", WRONG.as_bytes().to_vec());
+        let wrong = SecretSource::Inline("token", WRONG.as_bytes().to_vec());
         let mut clients = HashMap::from([
             (Identity::Given, client(target.credentials.clone())),
             (Identity::Unauthenticated, client(with(None))),

@@ -4,8 +4,8 @@ use super::target::{CustomTarget, ExternalTarget};
 
 /// The path of requests to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Through {
-    /// Through the aggregation layer of kube-apiserver, which handles some paths itself.
+pub(crate) enum Via {
+    /// Via the aggregation layer of kube-apiserver, which handles some paths itself.
     KubeApiserver,
     #[default]
     Directly,
@@ -14,7 +14,7 @@ pub(crate) enum Through {
 /// The facts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
-    pub(crate) through: Through,
+    pub(crate) through: Via,
     /// Whether the server uses TLS; over `http://` there are no credentials.
     pub(crate) is_tls: bool,
     /// The served versions of the Custom Metrics API.
@@ -98,8 +98,8 @@ impl Facts {
     /// If kube-apiserver handles it.
     pub(crate) fn directly(&self) -> Result<(), String> {
         match self.through {
-            Through::Directly => Ok(()),
-            Through::KubeApiserver => Err("kube-apiserver answers this itself".to_owned()),
+            Via::Directly => Ok(()),
+            Via::KubeApiserver => Err("kube-apiserver answers this itself".to_owned()),
         }
     }
 

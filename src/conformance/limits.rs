@@ -8,7 +8,7 @@ use crate::config::limits::FetchLimits;
 /// answers in that time is checked all the same.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Those of the program's fetches, with more time to connect.
+/// The limits of the program's fetches, with more time to connect.
 pub(crate) fn fetch() -> FetchLimits {
     FetchLimits { connect: CONNECT, connect_tls: CONNECT, ..FetchLimits::default() }
 }

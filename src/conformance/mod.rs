@@ -40,13 +40,13 @@ use std::thread;
 
 use self::cli::{Command, Options, Place};
 use self::connection::Connection;
-use self::runner::{Hook, Means};
+use self::runner::{Environment, Hook};
 use self::session::Session;
 use crate::config::cli::Output;
 use crate::config::exit;
 use crate::config::limits::Limits;
 use crate::config::read::read;
-use crate::kube_api::kubeconfig::{self, Reading};
+use crate::kube_api::kubeconfig::{self, KubeconfigUse};
 use crate::kube_api::target::Target;
 
 /// The exit code if a required check fails.
@@ -86,7 +86,7 @@ fn judge(options: &Options) -> ExitCode {
     let hook = options.hook.as_ref().map(|command| |value: &str| hook::set(command, value));
     let hook = hook.as_ref().map(|hook| hook as &Hook<'_>);
     let pause = || thread::sleep(limits::PAUSE);
-    let rows = runner::run(&mut session, &facts, Means { hook, pause: &pause }, &options.wanted);
+    let rows = runner::run(&mut session, &facts, Environment { hook, pause: &pause }, &options.wanted);
     if rows.is_empty() {
         return fail(exit::USAGE, &"no check has an ID with this prefix (see metriclet-conformance --list)");
     }
@@ -106,7 +106,7 @@ fn target(place: &Place, limits: &Limits) -> Result<Target, String> {
     let bytes = read(file, limits.config.bytes).map_err(|why| wrong(&why))?;
     let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
     let directory = file.parent().unwrap_or(Path::new(""));
-    kubeconfig::parse_context(&text, directory, context, Reading::Server, limits).map_err(|why| wrong(&why))
+    kubeconfig::parse_context(&text, directory, context, KubeconfigUse::Server, limits).map_err(|why| wrong(&why))
 }
 
 /// Prints to stdout; a closed pipe is not an error.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::check::{Check, Finding, Level};
-use super::facts::{Facts, Through};
+use super::facts::{Facts, Via};
 use super::runner::Row;
 
 /// The result in a row of the table.
@@ -94,8 +94,8 @@ pub(crate) fn list(checks: impl Iterator<Item = &'static Check>) -> String {
 
 fn through(facts: &Facts) -> &'static str {
     match facts.through {
-        Through::KubeApiserver => "kube-apiserver",
-        Through::Directly => "a direct connection",
+        Via::KubeApiserver => "kube-apiserver",
+        Via::Directly => "a direct connection",
     }
 }
 

@@ -17,9 +17,9 @@ pub(crate) struct Row {
 /// Sets a value; an error says why that failed.
 pub(crate) type Hook<'a> = dyn Fn(&str) -> Result<(), String> + 'a;
 
-/// The means that checks need in addition to the server.
+/// The environment that checks need in addition to the server.
 #[derive(Clone, Copy)]
-pub(crate) struct Means<'a> {
+pub(crate) struct Environment<'a> {
     /// Sets a value.
     pub(crate) hook: Option<&'a Hook<'a>>,
     /// Waits between two attempts.
@@ -27,7 +27,12 @@ pub(crate) struct Means<'a> {
 }
 
 /// Runs the checks whose IDs start with one of `wanted`, or all checks if it is empty.
-pub(crate) fn run<S: Server>(session: &mut Session<S>, facts: &Facts, means: Means<'_>, wanted: &[String]) -> Vec<Row> {
+pub(crate) fn run<S: Server>(
+    session: &mut Session<S>,
+    facts: &Facts,
+    environment: Environment<'_>,
+    wanted: &[String],
+) -> Vec<Row> {
     let is_wanted =
         |check: &&Check| wanted.is_empty() || wanted.iter().any(|start| check.id.starts_with(start.as_str()));
     let chosen: Vec<_> = checks::all().filter(is_wanted).collect();
@@ -36,14 +41,14 @@ pub(crate) fn run<S: Server>(session: &mut Session<S>, facts: &Facts, means: Mea
     for last in [false, true] {
         for (check, row) in chosen.iter().zip(&mut rows) {
             if (check.timing == Timing::Last) == last {
-                *row = Some(Row { check, finding: make(session, facts, means, check) });
+                *row = Some(Row { check, finding: make(session, facts, environment, check) });
             }
         }
     }
     rows.into_iter().flatten().collect()
 }
 
-fn make<S: Server>(session: &mut Session<S>, facts: &Facts, means: Means<'_>, check: &Check) -> Finding {
+fn make<S: Server>(session: &mut Session<S>, facts: &Facts, environment: Environment<'_>, check: &Check) -> Finding {
     let attempts = match check.timing {
         Timing::Last => return (check.judge)(facts, session.log()),
         Timing::Once => 1,
@@ -54,7 +59,7 @@ fn make<S: Server>(session: &mut Session<S>, facts: &Facts, means: Means<'_>, ch
         return Finding::Skipped(why);
     }
     let mut facts = facts.clone();
-    if let (Timing::Hooked(value), Some(hook)) = (check.timing, means.hook) {
+    if let (Timing::Hooked(value), Some(hook)) = (check.timing, environment.hook) {
         facts.hooked = Some(value);
         if let Err(why) = hook(value) {
             return Finding::Fails(why);
@@ -65,7 +70,7 @@ fn make<S: Server>(session: &mut Session<S>, facts: &Facts, means: Means<'_>, ch
         if !matches!(finding, Finding::Fails(_)) {
             break;
         }
-        (means.pause)();
+        (environment.pause)();
         finding = once(session, &facts, check);
     }
     finding
@@ -76,12 +81,12 @@ fn once<S: Server>(session: &mut Session<S>, facts: &Facts, check: &Check) -> Fi
         Ok(requests) => requests,
         Err(why) => return Finding::Skipped(why),
     };
-    let mut ask = |request| match check.timing {
-        Timing::Once | Timing::Last => session.ask(&request),
+    let mut send = |request| match check.timing {
+        Timing::Once | Timing::Last => session.send(&request),
         Timing::Repeated | Timing::Hooked(_) => session.request_again(&request),
     };
-    let mut exchanges: Vec<Exchange> = requests.into_iter().map(|request| (*ask(request)).clone()).collect();
+    let mut exchanges: Vec<Exchange> = requests.into_iter().map(|request| (*send(request)).clone()).collect();
     let further = (check.follow)(&exchanges);
-    exchanges.extend(further.into_iter().map(|request| (*ask(request)).clone()));
+    exchanges.extend(further.into_iter().map(|request| (*send(request)).clone()));
     (check.judge)(facts, &exchanges)
 }

@@ -29,7 +29,7 @@ impl<S: Server> Session<S> {
     }
 
     /// The response, which may be cached.
-    pub(crate) fn ask(&mut self, request: &Request) -> Rc<Exchange> {
+    pub(crate) fn send(&mut self, request: &Request) -> Rc<Exchange> {
         match self.kept.get(request) {
             Some(kept) => kept.clone(),
             None => self.request_again(request),
@@ -83,11 +83,11 @@ mod tests {
         let mut session = Session::new(Counting(0));
         let number = |exchange: Rc<Exchange>| exchange.result.clone().unwrap().header("n").map(str::to_owned);
         let request = Request::get("/a");
-        assert_eq!(number(session.ask(&request)).as_deref(), Some("1"));
-        assert_eq!(number(session.ask(&request)).as_deref(), Some("1"));
+        assert_eq!(number(session.send(&request)).as_deref(), Some("1"));
+        assert_eq!(number(session.send(&request)).as_deref(), Some("1"));
         assert_eq!(number(session.request_again(&request)).as_deref(), Some("2"));
-        assert_eq!(number(session.ask(&request)).as_deref(), Some("2"));
-        assert_eq!(number(session.ask(&Request::get("/b"))).as_deref(), Some("3"));
+        assert_eq!(number(session.send(&request)).as_deref(), Some("2"));
+        assert_eq!(number(session.send(&Request::get("/b"))).as_deref(), Some("3"));
         assert_eq!(session.log().len(), 3);
         assert_eq!(session.log()[0].result.as_ref().unwrap().body.len(), limits::NOTED_GOOD);
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::body;
 use super::cli::Options;
 use super::exchange::{Identity, Request, Response};
-use super::facts::{Facts, Through};
+use super::facts::{Facts, Via};
 use super::limits;
 use super::list::List;
 use super::session::{Server, Session};
@@ -16,14 +16,14 @@ use super::target::{CUSTOM, CustomTarget, EXTERNAL, ExternalTarget, Shape};
 /// # Errors
 /// Why the server cannot be reached.
 pub(crate) fn survey<S: Server>(session: &mut Session<S>, options: &Options, is_tls: bool) -> Result<Facts, String> {
-    let api = session.ask(&Request::get("/api"));
+    let api = session.send(&Request::get("/api"));
     let through = match &api.result {
         Err(why) => return Err(why.clone()),
-        Ok(response) if is_kube_apiserver(response) => Through::KubeApiserver,
-        Ok(_) => Through::Directly,
+        Ok(response) if is_kube_apiserver(response) => Via::KubeApiserver,
+        Ok(_) => Via::Directly,
     };
     let mut is_served =
-        |path: String| session.ask(&Request::get(path)).result.as_ref().is_ok_and(|answer| answer.status == 200);
+        |path: String| session.send(&Request::get(path)).result.as_ref().is_ok_and(|answer| answer.status == 200);
     let versions = ["v1beta1", "v1beta2"].into_iter().filter(|version| is_served(format!("/apis/{CUSTOM}/{version}")));
     let versions: Vec<_> = versions.collect();
     let serves_external = is_served(format!("/apis/{EXTERNAL}/v1beta1"));
@@ -68,7 +68,7 @@ fn is_kube_apiserver(response: &Response) -> bool {
 
 /// The names of the resources in the list of a version.
 fn listed<S: Server>(session: &mut Session<S>, group_version: &str) -> Vec<(String, bool)> {
-    let answer = session.ask(&Request::get(format!("/apis/{group_version}")));
+    let answer = session.send(&Request::get(format!("/apis/{group_version}")));
     let list = answer.result.as_ref().ok().and_then(|response| body::json(response).ok()).unwrap_or_default();
     let resources = list.get("resources").and_then(Value::as_array).into_iter().flatten();
     let entry = |resource: &Value| {
@@ -81,7 +81,7 @@ fn listed<S: Server>(session: &mut Session<S>, group_version: &str) -> Vec<(Stri
 /// Whether a metric has values now.
 fn has_items<S: Server>(session: &mut Session<S>, target: String) -> Option<List> {
     let request = Request::get(target).accepting(body::JSON);
-    let answer = session.ask(&request);
+    let answer = session.send(&request);
     let list = List::read(&request, answer.result.as_ref().ok()?).ok()?;
     list.some_items().is_ok().then_some(list)
 }

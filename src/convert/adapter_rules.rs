@@ -1,10 +1,10 @@
 //! Parses the rules in prometheus-adapter's configuration.
 
 use super::Input;
+use super::diagnostics::{Diagnostics, Position};
 use super::go_template::{self, TemplatePiece};
 use super::naming::{self, Naming};
 use super::query;
-use super::remarks::{Place, Remarks};
 use super::resources::{Override, Resources};
 use crate::autoscaling::manifest;
 use crate::config::file::fields::{Fields, Sink};
@@ -25,9 +25,9 @@ pub(super) struct AdapterRule {
     pub(super) resources: Resources,
     pub(super) query: Vec<TemplatePiece>,
     /// The position of `seriesQuery`.
-    pub(super) series_place: Place,
+    pub(super) series_place: Position,
     /// The position of `metricsQuery`.
-    pub(super) query_place: Place,
+    pub(super) query_place: Position,
 }
 
 /// The rules that could be parsed.
@@ -64,10 +64,10 @@ struct Lines<'a> {
     whole: Option<Span>,
 }
 
-/// Parses the rules; `None` (and remarks) if the text is invalid. A rule that is invalid is omitted.
-pub(super) fn read(config: Input<'_>, limits: &Limits, remarks: &mut Remarks) -> Option<AdapterRules> {
+/// Parses the rules; `None` (and diagnostics) if the text is invalid. A rule that is invalid is omitted.
+pub(super) fn read(config: Input<'_>, limits: &Limits, diagnostics: &mut Diagnostics) -> Option<AdapterRules> {
     let text = String::from_utf8_lossy(config.bytes);
-    let Text { root, file } = text_of(&text, limits, remarks)?;
+    let Text { root, file } = text_of(&text, limits, diagnostics)?;
     let mut sink = Sink::new(Part::File);
     let mut rules = Vec::new();
     let fields = Fields::open(&root, Span::START, "prometheus-adapter's configuration", KEYS, &mut sink);
@@ -94,23 +94,23 @@ pub(super) fn read(config: Input<'_>, limits: &Limits, remarks: &mut Remarks) ->
     }
     let is_whole = sink.first_error().is_none();
     for problem in sink.into_problems() {
-        let place = file.place(problem.span);
+        let position = file.position(problem.span);
         match problem.is_error() {
-            true => remarks.error(place, problem.message),
-            false => remarks.warning(place, problem.message),
+            true => diagnostics.error(position, problem.message),
+            false => diagnostics.warning(position, problem.message),
         }
     }
     Some(AdapterRules { rules, is_whole })
 }
 
 /// The configuration in a file, either the file itself or the data of a ConfigMap.
-fn text_of<'a>(text: &'a str, limits: &Limits, remarks: &mut Remarks) -> Option<Text<'a>> {
+fn text_of<'a>(text: &'a str, limits: &Limits, diagnostics: &mut Diagnostics) -> Option<Text<'a>> {
     let yaml_limits = limits.document();
     let whole = Lines { input: 0, text, before: 0, indent: 0, whole: None };
-    let parse = |text: &str, file: Lines<'a>, remarks: &mut Remarks| match yaml::parse(text, &yaml_limits) {
+    let parse = |text: &str, file: Lines<'a>, diagnostics: &mut Diagnostics| match yaml::parse(text, &yaml_limits) {
         Ok(root) => Some(root),
         Err(error) => {
-            remarks.error(file.place(error.span), error.message);
+            diagnostics.error(file.position(error.span), error.message);
             None
         }
     };
@@ -119,7 +119,7 @@ fn text_of<'a>(text: &'a str, limits: &Limits, remarks: &mut Remarks) -> Option<
         [(before, document)] => (*before, *document),
         _ => (0, text),
     };
-    let root = parse(document, Lines { before, ..whole }, remarks)?;
+    let root = parse(document, Lines { before, ..whole }, diagnostics)?;
     if root.text_at(&["kind"]) != Some("ConfigMap") {
         return Some(Text { root, file: Lines { before, ..whole } });
     }
@@ -130,13 +130,13 @@ fn text_of<'a>(text: &'a str, limits: &Limits, remarks: &mut Remarks) -> Option<
     let is_file = |name: &str| name.ends_with(".yaml") || name.ends_with(".yml");
     let mut files = data.iter().filter(|(key, _)| is_file(&key.text));
     let (Some((key, node)), None) = (files.next(), files.next()) else {
-        let place = Place::new(0, before, root.span);
-        remarks.error(place, "expected a ConfigMap whose data has one file of YAML, such as config.yaml");
+        let position = Position::new(0, before, root.span);
+        diagnostics.error(position, "expected a ConfigMap whose data has one file of YAML, such as config.yaml");
         return None;
     };
     let inner = node.text().unwrap_or_default();
     let file = Lines { before, ..whole }.of_block(key.span, inner);
-    let root = parse(inner, file, remarks)?;
+    let root = parse(inner, file, diagnostics)?;
     Some(Text { root, file })
 }
 
@@ -153,9 +153,9 @@ impl Lines<'_> {
         }
     }
 
-    fn place(self, span: Span) -> Place {
+    fn position(self, span: Span) -> Position {
         let moved = Span { line: span.line + self.before, column: span.column + self.indent, width: span.width };
-        Place { input: self.input, span: self.whole.unwrap_or(moved) }
+        Position { input: self.input, span: self.whole.unwrap_or(moved) }
     }
 }
 
@@ -180,9 +180,9 @@ impl<'a> RuleReader<'a> {
         let query = fields.required_text("metricsQuery", sink)?;
         let query_node = fields.get("metricsQuery")?;
         let query = self.template("metricsQuery", query_node, fields.span("metricsQuery"), query, is_of_queries, sink);
-        let series_place = self.file.place(fields.span("seriesQuery"));
-        let query_place = self.file.place(fields.span("metricsQuery"));
-        let line = self.file.place(node.span).span.line;
+        let series_place = self.file.position(fields.span("seriesQuery"));
+        let query_place = self.file.position(fields.span("metricsQuery"));
+        let line = self.file.position(node.span).span.line;
         let (naming, resources, query) = (naming?, resources?, query?);
         Some(AdapterRule {
             is_external: self.is_external,
@@ -300,9 +300,9 @@ impl<'a> RuleReader<'a> {
             let (line, column) =
                 (before.lines().count().max(1), before.lines().last().unwrap_or_default().chars().count() + 1);
             let within = node.within(before.chars().count() + 1).filter(|_| line == 1);
-            let place =
+            let position =
                 if within.is_some() { String::new() } else { format!(" on line {line}, column {column} of the text") };
-            sink.error(within.unwrap_or(home), format!("{key}: expected {expected}{place}, found {found}"));
+            sink.error(within.unwrap_or(home), format!("{key}: expected {expected}{position}, found {found}"));
         };
         match go_template::parse(text) {
             Ok(pieces) => {

@@ -1,6 +1,6 @@
 //! Parses kube-metrics-adapter's annotations on an HPA: `metric-config.TYPE.METRIC.COLLECTOR/KEY`.
 
-use super::remarks::{Place, Remarks};
+use super::diagnostics::{Diagnostics, Position};
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::{Node, YamlValue};
 
@@ -22,11 +22,11 @@ pub(super) struct Annotated {
 pub(super) struct Setting {
     pub(super) key: String,
     pub(super) value: String,
-    pub(super) place: Place,
+    pub(super) position: Position,
 }
 
-/// The annotations of an HPA, grouped by metric; `None` (and remarks) if an annotation with the prefix is invalid.
-pub(super) fn read(hpa: &Node, input: usize, before: usize, remarks: &mut Remarks) -> Option<Vec<Annotated>> {
+/// The annotations of an HPA, grouped by metric; `None` (and diagnostics) if an annotation with the prefix is invalid.
+pub(super) fn read(hpa: &Node, input: usize, before: usize, diagnostics: &mut Diagnostics) -> Option<Vec<Annotated>> {
     let entries = match hpa.at(&["metadata", "annotations"]).map(|node| &node.value) {
         Some(YamlValue::Mapping(entries)) => entries.as_slice(),
         _ => &[],
@@ -34,17 +34,17 @@ pub(super) fn read(hpa: &Node, input: usize, before: usize, remarks: &mut Remark
     let mut all: Vec<Annotated> = Vec::new();
     let mut is_whole = true;
     for (key, node) in entries.iter().filter(|(key, _)| key.text.starts_with(PREFIX)) {
-        let place = Place::new(input, before, key.span);
+        let position = Position::new(input, before, key.span);
         let Some((kind, metric, collector, setting)) = parts(&key.text) else {
             let found = Escaped::new(&key.text);
-            remarks.error(place, format!("expected metric-config.TYPE.METRIC.COLLECTOR/KEY, found {found}"));
+            diagnostics.error(position, format!("expected metric-config.TYPE.METRIC.COLLECTOR/KEY, found {found}"));
             is_whole = false;
             continue;
         };
         let setting = Setting {
             key: setting.to_owned(),
             value: node.text().unwrap_or_default().to_owned(),
-            place: Place::new(input, before, if node.span.width > 0 { node.span } else { key.span }),
+            position: Position::new(input, before, if node.span.width > 0 { node.span } else { key.span }),
         };
         match all.iter_mut().find(|other| other.kind == kind && other.metric == metric) {
             Some(same) if same.collector == collector => same.settings.push(setting),
@@ -54,7 +54,7 @@ pub(super) fn read(hpa: &Node, input: usize, before: usize, remarks: &mut Remark
                     Escaped::new(metric),
                     Escaped::new(&other.collector)
                 );
-                remarks.error(place, message);
+                diagnostics.error(position, message);
                 is_whole = false;
             }
             None => {

@@ -1,7 +1,7 @@
 //! The metrics in HPAs.
 
 use super::Input;
-use super::remarks::{Place, Remarks};
+use super::diagnostics::{Diagnostics, Position};
 use crate::autoscaling::manifest::{self, Hpa, MetricKind};
 use crate::config::limits::Limits;
 use crate::kube::kinds;
@@ -16,7 +16,7 @@ pub(super) struct Wanted {
     /// `None` for an external metric.
     pub(super) kind: Option<TargetKind>,
     /// The position of its first use.
-    pub(super) place: Place,
+    pub(super) position: Position,
     /// `namespace/name`, escaped for messages.
     pub(super) hpas: Vec<String>,
     pub(super) namespaces: Vec<String>,
@@ -41,16 +41,18 @@ pub(super) fn wanted(
     first: usize,
     namespace: Option<&str>,
     limits: &Limits,
-    remarks: &mut Remarks,
+    diagnostics: &mut Diagnostics,
 ) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
-        each(*input, first + index, limits, remarks, |hpa, before, remarks| {
+        each(*input, first + index, limits, diagnostics, |hpa, before, diagnostics| {
             for problem in &hpa.problems {
-                remarks
-                    .error(Place::new(first + index, before, problem.span), format!("expected {}", problem.expected));
+                diagnostics.error(
+                    Position::new(first + index, before, problem.span),
+                    format!("expected {}", problem.expected),
+                );
             }
-            let Some(namespace) = namespace_of(hpa, namespace, first + index, before, remarks) else { return };
+            let Some(namespace) = namespace_of(hpa, namespace, first + index, before, diagnostics) else { return };
             let hpa_name = format!("{namespace}/{}", shown(hpa.name.unwrap_or_default()));
             for metric in &hpa.metrics {
                 let kind = match metric.kind {
@@ -64,7 +66,7 @@ pub(super) fn wanted(
                     wanted.push(Wanted {
                         name: metric.name.to_owned(),
                         kind: kind.clone(),
-                        place: Place::new(first + index, before, metric.span),
+                        position: Position::new(first + index, before, metric.span),
                         hpas: Vec::new(),
                         namespaces: Vec::new(),
                         selects: false,
@@ -86,8 +88,8 @@ pub(super) fn each(
     input: Input<'_>,
     index: usize,
     limits: &Limits,
-    remarks: &mut Remarks,
-    mut visit: impl FnMut(&Hpa<'_>, usize, &mut Remarks),
+    diagnostics: &mut Diagnostics,
+    mut visit: impl FnMut(&Hpa<'_>, usize, &mut Diagnostics),
 ) {
     let text = String::from_utf8_lossy(input.bytes);
     let mut found = false;
@@ -96,40 +98,42 @@ pub(super) fn each(
             Ok(root) => {
                 for hpa in manifest::hpas(&root) {
                     found = true;
-                    visit(&hpa, before, remarks);
+                    visit(&hpa, before, diagnostics);
                 }
             }
             Err(error) => {
                 found = true;
-                remarks.error(Place::new(index, before, error.span), error.message);
+                diagnostics.error(Position::new(index, before, error.span), error.message);
             }
         }
     }
     if !found {
-        let place = Place::new(index, 0, Span::START);
-        remarks.error(place, "expected a HorizontalPodAutoscaler of autoscaling/v2, found none");
+        let position = Position::new(index, 0, Span::START);
+        diagnostics.error(position, "expected a HorizontalPodAutoscaler of autoscaling/v2, found none");
     }
 }
 
-/// The namespace of an HPA, or the default one; `None` (and a remark) without either.
+/// The namespace of an HPA, or the default one; `None` (and a diagnostic) without either.
 pub(super) fn namespace_of(
     hpa: &Hpa<'_>,
     default: Option<&str>,
     input: usize,
     before: usize,
-    remarks: &mut Remarks,
+    diagnostics: &mut Diagnostics,
 ) -> Option<String> {
-    let place = Place::new(input, before, hpa.span);
+    let position = Position::new(input, before, hpa.span);
     match hpa.namespace.or(default) {
         Some(namespace) if dns::is_label(namespace) => Some(namespace.to_owned()),
         Some(namespace) => {
-            remarks
-                .error(place, format!("metadata.namespace: expected a namespace, found {}", Escaped::new(namespace)));
+            diagnostics.error(
+                position,
+                format!("metadata.namespace: expected a namespace, found {}", Escaped::new(namespace)),
+            );
             None
         }
         None => {
             let name = shown(hpa.name.unwrap_or_default());
-            remarks.error(place, format!("HPA {name} has no metadata.namespace; --namespace NAME sets it"));
+            diagnostics.error(position, format!("HPA {name} has no metadata.namespace; --namespace NAME sets it"));
             None
         }
     }

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
+use super::diagnostics::{Diagnostics, Position};
 use super::hpas::shown;
 use super::keda_metadata::{Fallback, Target, TriggerContext};
 use super::keda_triggers::Trigger;
 use super::manifest::{json, object, text};
 use super::output::{Output, RuleText, line};
-use super::remarks::{Place, Remarks};
 use super::written::{self, WrittenHpa};
 use super::{Converted, Input, Known};
 use crate::autoscaling::manifest;
@@ -47,7 +47,7 @@ const MAX_REPLICAS: u32 = 100;
 
 /// Converts the ScaledObjects in files.
 pub fn convert(files: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Converted {
-    let mut remarks = Remarks::default();
+    let mut diagnostics = Diagnostics::default();
     let mut output = Output::default();
     let mut written = Vec::new();
     for (input, file) in files.iter().enumerate() {
@@ -58,7 +58,7 @@ pub fn convert(files: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Conve
                 Ok(root) => root,
                 Err(error) => {
                     found = true;
-                    remarks.error(Place::new(input, before, error.span), error.message);
+                    diagnostics.error(Position::new(input, before, error.span), error.message);
                     continue;
                 }
             };
@@ -69,26 +69,27 @@ pub fn convert(files: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Conve
                 let converted = object.read(&mut sink);
                 let is_good = sink.first_error().is_none();
                 for problem in sink.into_problems() {
-                    let place = Place::new(input, before, problem.span);
+                    let position = Position::new(input, before, problem.span);
                     match problem.is_error() {
-                        true => remarks.error(place, problem.message),
-                        false => remarks.warning(place, problem.message),
+                        true => diagnostics.error(position, problem.message),
+                        false => diagnostics.warning(position, problem.message),
                     }
                 }
                 if let Some(scaled) = converted.filter(|_| is_good) {
                     let (object, rules) = scaled.write(input, before, &mut output);
-                    written.push(WrittenHpa { object, rules, place: Place::new(input, before, node.span) });
+                    written.push(WrittenHpa { object, rules, position: Position::new(input, before, node.span) });
                 }
             }
         }
         if !found {
-            remarks.error(Place::new(input, 0, Span::START), "expected a ScaledObject of keda.sh/v1alpha1, found none");
+            diagnostics
+                .error(Position::new(input, 0, Span::START), "expected a ScaledObject of keda.sh/v1alpha1, found none");
         }
     }
-    let config = output.finish("KEDA's ScaledObjects", limits, &mut remarks);
-    let hpas = written::print(written, &output, limits, &mut remarks);
+    let config = output.finish("KEDA's ScaledObjects", limits, &mut diagnostics);
+    let hpas = written::print(written, &output, limits, &mut diagnostics);
     let notes = if hpas.is_empty() { Vec::new() } else { NOTES.to_vec() };
-    Converted { config, hpas, remarks: remarks.into_sorted(), notes }
+    Converted { config, hpas, diagnostics: diagnostics.into_sorted(), notes }
 }
 
 /// The ScaledObjects and ScaledJobs in a document, which may be a list.
@@ -302,13 +303,13 @@ impl Scaled {
                 metrics.extend(trigger.resource);
                 continue;
             };
-            let place = Place::new(input, before, span);
+            let position = Position::new(input, before, span);
             let source = output.source(rule.source_name, rule.source);
             let mut lines = rule.lines;
             lines.insert(1, line("source", &source));
             let names = [format!("{name}-{}", rule.name), format!("{namespace}-{name}-{}", rule.name)];
             let comment = format!("{} of ScaledObject {namespace}/{}", rule.comment, shown(&name));
-            let rule_name = output.named(&names, RuleText { place, source, name: String::new(), comment, lines });
+            let rule_name = output.named(&names, RuleText { position, source, name: String::new(), comment, lines });
             metrics.push(metric(&rule_name, rule.service.as_deref(), rule.target));
             rules.push(rule_name);
         }

@@ -2,7 +2,7 @@
 
 use crate::parse::escape::Escaped;
 
-/// The remark about `authenticationRef`, and comments for the source.
+/// The diagnostic about `authenticationRef`, and comments for the source.
 pub(super) fn hint(name: &str, modes: &str) -> (String, Vec<String>) {
     let mut keys = Vec::new();
     for mode in modes.split(',').map(str::trim) {

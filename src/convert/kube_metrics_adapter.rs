@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::annotations::{self, Annotated, Setting};
 use super::collected::{self, Collected, Settings};
+use super::diagnostics::{Diagnostics, Position};
 use super::hpas::{self, shown};
 use super::manifest::{self, json, remove_annotations, strip};
 use super::output::{Output, RuleText, line};
-use super::remarks::{Place, Remarks};
 use super::written::{self, WrittenHpa};
 use super::{Converted, Input, Known};
 use crate::autoscaling::manifest::{Hpa, MetricKind, MetricSpec};
@@ -25,19 +25,19 @@ const NOTES: &[&str] = &[
 
 /// Converts the annotations of the HPAs in `hpas`.
 pub fn convert(hpas: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Converted {
-    let mut remarks = Remarks::default();
+    let mut diagnostics = Diagnostics::default();
     let mut output = Output::default();
     let mut written = Vec::new();
     for (index, input) in hpas.iter().enumerate() {
-        hpas::each(*input, index, limits, &mut remarks, |hpa, before, remarks| {
+        hpas::each(*input, index, limits, &mut diagnostics, |hpa, before, diagnostics| {
             let converter = HpaConverter { hpa, input: index, before, known, limits };
-            written.extend(converter.hpa(&mut output, remarks));
+            written.extend(converter.hpa(&mut output, diagnostics));
         });
     }
-    let config = output.finish("kube-metrics-adapter's annotations", limits, &mut remarks);
-    let hpas = written::print(written, &output, limits, &mut remarks);
+    let config = output.finish("kube-metrics-adapter's annotations", limits, &mut diagnostics);
+    let hpas = written::print(written, &output, limits, &mut diagnostics);
     let notes = if config.is_empty() { Vec::new() } else { NOTES.to_vec() };
-    Converted { config, hpas, remarks: remarks.into_sorted(), notes }
+    Converted { config, hpas, diagnostics: diagnostics.into_sorted(), notes }
 }
 
 struct HpaConverter<'a> {
@@ -49,14 +49,14 @@ struct HpaConverter<'a> {
 }
 
 impl HpaConverter<'_> {
-    /// The HPA without the annotations; `None` (and remarks) if a part of it cannot be converted.
-    fn hpa(&self, output: &mut Output, remarks: &mut Remarks) -> Option<WrittenHpa> {
+    /// The HPA without the annotations; `None` (and diagnostics) if a part of it cannot be converted.
+    fn hpa(&self, output: &mut Output, diagnostics: &mut Diagnostics) -> Option<WrittenHpa> {
         let (hpa, input, before) = (self.hpa, self.input, self.before);
         for problem in &hpa.problems {
-            remarks.error(Place::new(input, before, problem.span), format!("expected {}", problem.expected));
+            diagnostics.error(Position::new(input, before, problem.span), format!("expected {}", problem.expected));
         }
-        let namespace = hpas::namespace_of(hpa, self.known.namespace, input, before, remarks)?;
-        let mut annotated = annotations::read(hpa.node, input, before, remarks)?;
+        let namespace = hpas::namespace_of(hpa, self.known.namespace, input, before, diagnostics)?;
+        let mut annotated = annotations::read(hpa.node, input, before, diagnostics)?;
         if !hpa.problems.is_empty() || hpa.metrics.is_empty() && annotated.is_empty() {
             return None;
         }
@@ -65,16 +65,16 @@ impl HpaConverter<'_> {
             let span = version.map_or(hpa.node.span, |version| version.span);
             let message =
                 "expected autoscaling/v2 or autoscaling/v2beta2; kubectl get hpa.v2.autoscaling prints autoscaling/v2";
-            remarks.error(Place::new(input, before, span), message);
+            diagnostics.error(Position::new(input, before, span), message);
             return None;
         }
         let mut object = json(hpa.node);
         let mut rules = Vec::new();
         let mut is_whole = true;
         for metric in hpa.metrics.iter().filter(|metric| metric.kind != MetricKind::Resource) {
-            match self.metric(metric, &namespace, &mut annotated, remarks) {
+            match self.metric(metric, &namespace, &mut annotated, diagnostics) {
                 Some(collected) => {
-                    let name = self.rule(metric, &namespace, collected, output, remarks);
+                    let name = self.rule(metric, &namespace, collected, output, diagnostics);
                     rename(&mut object, metric.index, &name);
                     rules.push(name);
                 }
@@ -84,7 +84,7 @@ impl HpaConverter<'_> {
         for left in &annotated {
             if let Some(setting) = left.settings.first() {
                 let message = format!("the HPA has no metric {} of this type", Escaped::new(&left.metric));
-                remarks.warning(setting.place, message);
+                diagnostics.warning(setting.position, message);
             }
         }
         if !is_whole {
@@ -101,7 +101,7 @@ impl HpaConverter<'_> {
         if let Some(metadata) = manifest::member(&mut object, "metadata") {
             metadata.insert("namespace".to_owned(), Value::String(namespace));
         }
-        Some(WrittenHpa { object, rules, place: Place::new(input, before, hpa.span) })
+        Some(WrittenHpa { object, rules, position: Position::new(input, before, hpa.span) })
     }
 
     /// The source and rule of a metric.
@@ -110,9 +110,9 @@ impl HpaConverter<'_> {
         metric: &MetricSpec<'_>,
         namespace: &str,
         annotated: &mut Vec<Annotated>,
-        remarks: &mut Remarks,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Collected> {
-        let place = Place::new(self.input, self.before, metric.span);
+        let position = Position::new(self.input, self.before, metric.span);
         let kind = match metric.kind {
             MetricKind::Pods => "pods",
             MetricKind::Object(_) => "object",
@@ -128,7 +128,7 @@ impl HpaConverter<'_> {
             Some(Some(labels)) if kind != "pods" => labels,
             Some(_) => {
                 let message = format!("metric {}: its selector cannot be converted", Escaped::new(metric.name));
-                remarks.error(place, message);
+                diagnostics.error(position, message);
                 return None;
             }
         };
@@ -146,8 +146,8 @@ impl HpaConverter<'_> {
                 settings.push(label);
             }
         }
-        let settings = Settings { metric: metric.name, place, settings, known: self.known, limits: self.limits };
-        collected::collect(settings, metric.kind, namespace, &collector, remarks)
+        let settings = Settings { metric: metric.name, position, settings, known: self.known, limits: self.limits };
+        collected::collect(settings, metric.kind, namespace, &collector, diagnostics)
     }
 
     /// Adds the rule for a metric and returns its name: the metric's own or, if that is taken, a longer one.
@@ -157,20 +157,20 @@ impl HpaConverter<'_> {
         namespace: &str,
         collected: Collected,
         output: &mut Output,
-        remarks: &mut Remarks,
+        diagnostics: &mut Diagnostics,
     ) -> String {
         let hpa = self.hpa.name.unwrap_or_default();
-        let place = Place::new(self.input, self.before, metric.span);
+        let position = Position::new(self.input, self.before, metric.span);
         let source = output.source(collected.source_name, collected.source);
         let mut lines = collected.lines;
         lines.insert(1, line("source", &source));
         let wanted = collected.name.unwrap_or_else(|| metric.name.to_owned());
         let names = [wanted.clone(), format!("{hpa}-{wanted}"), format!("{namespace}-{hpa}-{wanted}")];
         let comment = format!("metric {} of HPA {namespace}/{}", shown(metric.name), shown(hpa));
-        let name = output.named(&names, RuleText { place, source, name: String::new(), comment, lines });
+        let name = output.named(&names, RuleText { position, source, name: String::new(), comment, lines });
         if name != metric.name {
             let message = format!("metric {}: its name in the new HPA is {}", Escaped::new(metric.name), shown(&name));
-            remarks.warning(place, message);
+            diagnostics.warning(position, message);
         }
         name
     }
@@ -183,7 +183,7 @@ impl HpaConverter<'_> {
         let setting = |(key, node): &(Key, Node)| Setting {
             key: key.text.clone(),
             value: node.text().unwrap_or_default().to_owned(),
-            place: Place::new(self.input, self.before, node.span),
+            position: Position::new(self.input, self.before, node.span),
         };
         (key.text == "matchLabels").then(|| labels.iter().map(setting).collect())
     }

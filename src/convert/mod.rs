@@ -1,4 +1,4 @@
-//! Converts other adapters' configurations to Metriclet's: texts in, a text and remarks out.
+//! Converts other adapters' configurations to Metriclet's: texts in, a text and diagnostics out.
 //!
 //! What has no equivalent is rejected with its name and position, and differences are reported. All output is parsed
 //! again, so that `metriclet check` accepts it.
@@ -6,6 +6,7 @@
 mod adapter_rules;
 mod annotations;
 mod collected;
+mod diagnostics;
 pub(crate) mod go_template;
 mod hpas;
 mod json_value;
@@ -22,11 +23,10 @@ mod output;
 pub(crate) mod prometheus_adapter;
 mod query;
 mod query_shape;
-mod remarks;
 mod resources;
 mod written;
 
-pub use self::remarks::Remark;
+pub use self::diagnostics::Diagnostic;
 
 /// An input file.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ pub struct Converted {
     pub config: String,
     /// HPAs that replace those in the input; empty if these can remain unchanged.
     pub hpas: String,
-    pub remarks: Vec<Remark>,
+    pub diagnostics: Vec<Diagnostic>,
     /// General differences of the values.
     pub notes: Vec<&'static str>,
 }

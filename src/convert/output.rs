@@ -1,6 +1,6 @@
 //! The configuration in the output: sources and rules as text, parsed again before they are printed.
 
-use super::remarks::{Place, Remarks};
+use super::diagnostics::{Diagnostics, Position};
 use crate::config::file;
 use crate::config::limits::Limits;
 use crate::config::problem::Severity;
@@ -24,7 +24,7 @@ struct SourceText {
 #[derive(Debug)]
 pub(super) struct RuleText {
     /// The position of its origin in the input.
-    pub(super) place: Place,
+    pub(super) position: Position,
     /// The name of its source.
     pub(super) source: String,
     pub(super) name: String,
@@ -88,8 +88,8 @@ impl Output {
         self.rules.iter().any(|rule| rule.name == name)
     }
 
-    /// The complete text without invalid rules, which become remarks.
-    pub(super) fn finish(&mut self, from: &str, limits: &Limits, remarks: &mut Remarks) -> String {
+    /// The complete text without invalid rules, which become diagnostics.
+    pub(super) fn finish(&mut self, from: &str, limits: &Limits, diagnostics: &mut Diagnostics) -> String {
         loop {
             self.sources.retain(|source| self.rules.iter().any(|rule| rule.source == source.name));
             if self.rules.is_empty() {
@@ -116,7 +116,8 @@ impl Output {
             for (index, message) in &refused {
                 if let Some(rule) = self.rules.get(*index) {
                     let name = scalar(&rule.name);
-                    remarks.error(rule.place, format!("metric {name}: the converted rule would be invalid: {message}"));
+                    diagnostics
+                        .error(rule.position, format!("metric {name}: the converted rule would be invalid: {message}"));
                 }
             }
             let mut index = 0;

@@ -1,11 +1,11 @@
 //! Converts prometheus-adapter's configuration, for the metrics of given HPAs, to rules on a Prometheus server.
 
 use super::adapter_rules::{self, AdapterRule};
+use super::diagnostics::{Diagnostics, Position};
 use super::hpas::{self, TargetKind, Wanted};
 use super::naming::SeriesFound;
 use super::output::{Output, RuleText, line, list};
 use super::query::{self, QueryOf, ValueText};
-use super::remarks::{Place, Remarks};
 use super::resources::ObjectLabel;
 use super::{Converted, Input, Known};
 use crate::config::limits::Limits;
@@ -27,10 +27,10 @@ const LISTED: usize = 4;
 
 /// Converts the rules in `config` that the HPAs in `hpas` use.
 pub fn convert(config: Input<'_>, hpas: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Converted {
-    let mut remarks = Remarks::default();
-    let rules = adapter_rules::read(config, limits, &mut remarks);
-    let wanted = hpas::wanted(hpas, 1, known.namespace, limits, &mut remarks);
-    let series = known.series.and_then(|bytes| names(bytes, 1 + hpas.len(), limits, &mut remarks));
+    let mut diagnostics = Diagnostics::default();
+    let rules = adapter_rules::read(config, limits, &mut diagnostics);
+    let wanted = hpas::wanted(hpas, 1, known.namespace, limits, &mut diagnostics);
+    let series = known.series.and_then(|bytes| names(bytes, 1 + hpas.len(), limits, &mut diagnostics));
     let mut output = Output::default();
     let mut namespaces = Vec::new();
     wanted.iter().flat_map(|wanted| &wanted.namespaces).for_each(|name| hpas::add(&mut namespaces, name));
@@ -46,7 +46,7 @@ pub fn convert(config: Input<'_>, hpas: &[Input<'_>], known: &Known<'_>, limits:
             series: series.as_deref(),
             source,
             promql,
-            remarks: &mut remarks,
+            diagnostics: &mut diagnostics,
         };
         for wanted in &wanted {
             if let Some(rule) = converter.rule(wanted) {
@@ -54,31 +54,31 @@ pub fn convert(config: Input<'_>, hpas: &[Input<'_>], known: &Known<'_>, limits:
             }
         }
     }
-    let config = output.finish("prometheus-adapter's configuration", limits, &mut remarks);
+    let config = output.finish("prometheus-adapter's configuration", limits, &mut diagnostics);
     let notes = if config.is_empty() { Vec::new() } else { NOTES.to_vec() };
-    Converted { config, hpas: String::new(), remarks: remarks.into_sorted(), notes }
+    Converted { config, hpas: String::new(), diagnostics: diagnostics.into_sorted(), notes }
 }
 
 /// The names of series: one per line, or the JSON response of a Prometheus server.
-fn names(bytes: &[u8], input: usize, limits: &Limits, remarks: &mut Remarks) -> Option<Vec<String>> {
+fn names(bytes: &[u8], input: usize, limits: &Limits, diagnostics: &mut Diagnostics) -> Option<Vec<String>> {
     let text = String::from_utf8_lossy(bytes);
     if !text.trim_start().starts_with('{') {
         let lines = text.lines().map(str::trim).filter(|name| !name.is_empty());
         return Some(lines.map(str::to_owned).collect());
     }
-    let place = |span| Place::new(input, 0, span);
+    let position = |span| Position::new(input, 0, span);
     match yaml::parse(&text, &limits.document()) {
         Ok(root) => match root.at(&["data"]).map(|node| &node.value) {
             Some(YamlValue::Sequence(items)) => Some(items.iter().filter_map(Node::text).map(str::to_owned).collect()),
             _ => {
                 let message =
                     "expected names of series, one per line, or the response of /api/v1/label/__name__/values";
-                remarks.error(place(Span::START), message);
+                diagnostics.error(position(Span::START), message);
                 None
             }
         },
         Err(error) => {
-            remarks.error(place(error.span), error.message);
+            diagnostics.error(position(error.span), error.message);
             None
         }
     }
@@ -91,17 +91,17 @@ struct RuleConverter<'a> {
     series: Option<&'a [String]>,
     source: String,
     promql: promql::Limits,
-    remarks: &'a mut Remarks,
+    diagnostics: &'a mut Diagnostics,
 }
 
 impl<'a> RuleConverter<'a> {
-    /// The rule for a metric; `None` (and a remark) if there is none.
+    /// The rule for a metric; `None` (and a diagnostic) if there is none.
     fn rule(&mut self, wanted: &Wanted) -> Option<RuleText> {
         let (rule, series, label) = self.found(wanted)?;
         let name = Escaped::new(&wanted.name);
-        let fail = |remarks: &mut Remarks, why: String| {
+        let fail = |diagnostics: &mut Diagnostics, why: String| {
             let users = wanted.hpas.join(", ");
-            remarks
+            diagnostics
                 .error(rule.query_place, format!("metricsQuery: metric {name} for {users} cannot be converted: {why}"));
             None
         };
@@ -112,9 +112,9 @@ impl<'a> RuleConverter<'a> {
                 Ok(Some(label)) => Some(label),
                 Ok(None) => {
                     let why = "resources maps no label to namespaces, and prometheus-adapter needs one".to_owned();
-                    return fail(self.remarks, why);
+                    return fail(self.diagnostics, why);
                 }
-                Err(why) => return fail(self.remarks, why),
+                Err(why) => return fail(self.diagnostics, why),
             },
         };
         let query = QueryOf {
@@ -130,31 +130,37 @@ impl<'a> RuleConverter<'a> {
         };
         let value = match value {
             Ok(value) => value,
-            Err(why) => return fail(self.remarks, why),
+            Err(why) => return fail(self.diagnostics, why),
         };
         for matcher in rule.naming.matchers_of_labels().filter(|matcher| !value.value.contains(matcher.as_str())) {
             let message = format!(
                 "seriesQuery: {matcher} only selects names, as in prometheus-adapter; the values of metric {name} include other \
                  series"
             );
-            self.remarks.warning(rule.series_place, message);
+            self.diagnostics.warning(rule.series_place, message);
         }
         if value.is_bare {
             let message = format!(
                 "metricsQuery, for metric {name}: if an object has several series, prometheus-adapter uses one of them, \
                  but here that is an error; aggregate them"
             );
-            self.remarks.warning(rule.query_place, message);
+            self.diagnostics.warning(rule.query_place, message);
         }
         if value.is_bound && wanted.kind.as_ref().is_some_and(TargetKind::is_pods) {
             let message = format!(
                 "metricsQuery, for metric {name}: a selector lacks <<.LabelMatchers>>, so each pod needs its own query"
             );
-            self.remarks.warning(rule.query_place, message);
+            self.diagnostics.warning(rule.query_place, message);
         }
         let lines = lines(wanted, &self.source, label.as_ref(), namespace_label.as_deref(), &value);
         let comment = format!("{}: series {series}; for {}", rule.key(), wanted.hpas.join(", "));
-        Some(RuleText { place: wanted.place, source: self.source.clone(), name: wanted.name.clone(), comment, lines })
+        Some(RuleText {
+            position: wanted.position,
+            source: self.source.clone(),
+            name: wanted.name.clone(),
+            comment,
+            lines,
+        })
     }
 
     /// prometheus-adapter's rule that serves a metric, the series, and the label that identifies objects.
@@ -197,7 +203,7 @@ impl<'a> RuleConverter<'a> {
                          with --series FILE",
                         Escaped::new(&series)
                     );
-                    self.remarks.warning(wanted.place, message);
+                    self.diagnostics.warning(wanted.position, message);
                 }
                 return Some((rule, series, label));
             }
@@ -218,7 +224,7 @@ impl<'a> RuleConverter<'a> {
                 format!("{may}{}{more}{hint}", all.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", "))
             }
         };
-        self.remarks.error(wanted.place, format!("metric {name}: {why}"));
+        self.diagnostics.error(wanted.position, format!("metric {name}: {why}"));
         None
     }
 }

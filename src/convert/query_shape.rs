@@ -96,7 +96,7 @@ fn is_number(expr: &Expr) -> bool {
         Expr::Number(_) => true,
         Expr::Negate(of) => is_number(of),
         Expr::Binary(_, _, operands) => operands.iter().all(is_number),
-        Expr::Call(function, _) => function.gives() == Type::Scalar,
+        Expr::Call(function, _) => function.result_type() == Type::Scalar,
         _ => false,
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::diagnostics::{Diagnostics, Position};
 use super::manifest::documents;
 use super::output::Output;
-use super::remarks::{Place, Remarks};
 use crate::autoscaling::manifest::{self, Hpa};
 use crate::config::limits::Limits;
 use crate::kube::yaml as kubernetes_yaml;
@@ -17,12 +17,12 @@ pub(super) struct WrittenHpa {
     /// The names of the rules that serve its metrics.
     pub(super) rules: Vec<String>,
     /// The position of its origin in the input.
-    pub(super) place: Place,
+    pub(super) position: Position,
 }
 
-/// Prints the HPAs whose rules are all in `output`. An HPA that `metriclet check --hpa` would reject becomes remarks
+/// Prints the HPAs whose rules are all in `output`. An HPA that `metriclet check --hpa` would reject becomes diagnostics
 /// instead.
-pub(super) fn print(hpas: Vec<WrittenHpa>, output: &Output, limits: &Limits, remarks: &mut Remarks) -> String {
+pub(super) fn print(hpas: Vec<WrittenHpa>, output: &Output, limits: &Limits, diagnostics: &mut Diagnostics) -> String {
     let mut objects = Vec::new();
     for hpa in hpas.into_iter().filter(|hpa| hpa.rules.iter().all(|name| output.has_rule(name))) {
         let lacks = lacks(&hpa.object, limits);
@@ -30,7 +30,7 @@ pub(super) fn print(hpas: Vec<WrittenHpa>, output: &Output, limits: &Limits, rem
             objects.push(hpa.object);
         }
         for lack in lacks {
-            remarks.error(hpa.place, format!("the resulting HPA would be invalid: {lack}"));
+            diagnostics.error(hpa.position, format!("the resulting HPA would be invalid: {lack}"));
         }
     }
     documents(&objects)

@@ -12,9 +12,9 @@ use super::state::{AdapterState, Change};
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 use crate::config::model::OtherAdapter;
-use crate::http::address::{Reach, Reserved};
+use crate::http::address::{AllowedAddresses, Reserved};
 use crate::http::client::{Client, Options, Request, RequestBody, Response};
-use crate::http::credentials::{Credentials, Material};
+use crate::http::credentials::{Credentials, SecretSource};
 use crate::http::error::{FetchError, Phase, printable};
 use crate::http::resolve::Resolver;
 use crate::kube::received::{self, Received, ReceivedStatus};
@@ -78,13 +78,14 @@ impl Adapter {
         let credentials = Credentials {
             bearer,
             certificate,
-            headers: vec![(VIA.to_owned(), Material::Inline("via", VIA_METRICLET.as_bytes().to_vec()))],
-            authorities: config.ca_file.clone().map(Material::File),
+            headers: vec![(VIA.to_owned(), SecretSource::Inline("via", VIA_METRICLET.as_bytes().to_vec()))],
+            authorities: config.ca_file.clone().map(SecretSource::File),
             server_name: config.server_name.clone().or_else(|| name_of(config)),
             insecure: config.insecure,
             ..Credentials::default()
         };
-        let options = Options { reach: Reach::Anywhere, tls: true, keep_alive: false, gzip: true, proxy: None };
+        let options =
+            Options { reach: AllowedAddresses::Anywhere, tls: true, keep_alive: false, gzip: true, proxy: None };
         Self {
             group,
             config: config.clone(),
@@ -130,11 +131,16 @@ impl Adapter {
         format!("/apis/{}/{}/{below}", self.group.as_str(), self.listed().version.as_str())
     }
 
-    /// Its answer to a request. For a shadowed rule (`is_shadowed`), it has less time, and is skipped while it is away.
+    /// The adapter's answer to a request. For a shadowed rule (`is_shadowed`), it gets less time, and is skipped while away.
     ///
     /// # Errors
     /// Why there is no answer. A Status is an answer.
-    pub(crate) fn ask(&self, path: &str, is_shadowed: bool, wait: Wait) -> Result<Arc<AdapterAnswer>, ForwardError> {
+    pub(crate) fn request(
+        &self,
+        path: &str,
+        is_shadowed: bool,
+        wait: Wait,
+    ) -> Result<Arc<AdapterAnswer>, ForwardError> {
         let now = self.clock.now().monotonic;
         if is_shadowed && self.is_away(now) {
             return Err(ForwardError::Away);
@@ -287,7 +293,7 @@ fn message(received: Result<Received, String>) -> String {
 }
 
 impl AdapterAnswer {
-    /// The approximate size in memory: the texts are not longer than the body.
+    /// The approximate size in memory; texts are not longer than the body.
     fn cost(&self) -> usize {
         self.bytes + VALUE * (self.received.values() + 1)
     }

@@ -39,7 +39,7 @@ pub struct Forwarding {
 }
 
 impl Adapters {
-    /// Without credentials.
+    /// The state without credentials.
     pub(crate) fn new(limits: &Limits, clock: &Clock, counters: Arc<Counters>) -> Self {
         Self {
             identity: OnceCell::new(),
@@ -97,7 +97,7 @@ impl Forwarding {
         }
     }
 
-    /// All of them.
+    /// All other adapters.
     pub fn adapters(&self) -> impl Iterator<Item = &Arc<Adapter>> {
         Group::ALL.into_iter().filter_map(|group| self.adapter(group))
     }

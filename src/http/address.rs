@@ -1,4 +1,4 @@
-//! Which addresses a URL may reach if others choose its host: through an object's name, or a pod's address.
+//! The addresses that a URL may reach if others choose its host: through an object's name, or a pod's address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Mutex, PoisonError};
@@ -7,16 +7,16 @@ use super::resolve::{LookupTime, Resolver};
 
 /// The addresses that URLs may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum AllowedAddresses {
     /// All: the host is written in the configuration.
     Anywhere,
     /// Other machines, but not the Kubernetes API.
     Others,
-    /// The same, and loopback addresses.
+    /// Other machines and loopback addresses, but not the Kubernetes API.
     OthersAndLoopback,
 }
 
-/// Servers that such URLs must not reach, because they trust Metriclet: the Kubernetes API.
+/// Servers that only URLs with a configured host may reach, because they trust Metriclet: the Kubernetes API.
 #[derive(Debug, Default)]
 pub struct Reserved(Mutex<Vec<(String, u16)>>);
 
@@ -29,7 +29,7 @@ impl Reserved {
         }
     }
 
-    /// Whether one of them has this address. A server whose name cannot be resolved could have any address.
+    /// Whether a reserved server has this address. A server whose name cannot be resolved could have any address.
     fn are_at(&self, to: SocketAddr, resolver: &Resolver, time: LookupTime) -> bool {
         let servers: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         servers.iter().filter(|(_, port)| *port == to.port()).any(|(host, _)| {
@@ -39,8 +39,8 @@ impl Reserved {
     }
 }
 
-impl Reach {
-    /// The kind of an address that must not be reached; `None` if it may be.
+impl AllowedAddresses {
+    /// The kind of an address that must not be reached; `None` if it may be reached.
     pub(super) fn refuses(
         self,
         to: SocketAddr,
@@ -244,18 +244,18 @@ mod tests {
         }
         assert_eq!(reserved.0.lock().unwrap().len(), 3);
         for (reach, to, expected) in [
-            (Reach::Others, "192.0.2.1:443", Some("Kubernetes API")),
-            (Reach::Others, "[::ffff:192.0.2.1]:443", Some("Kubernetes API")),
-            (Reach::Others, "[64:ff9b::192.0.2.1]:443", Some("Kubernetes API")),
-            (Reach::Others, "[2002:c000:201::1]:443", Some("Kubernetes API")),
-            (Reach::OthersAndLoopback, "[fd00::1]:6443", Some("Kubernetes API")),
-            (Reach::Anywhere, "192.0.2.1:443", None),
-            (Reach::Others, "192.0.2.1:80", None),
-            (Reach::Others, "192.0.2.1:8443", Some("Kubernetes API")),
-            (Reach::Others, "127.0.0.1:443", Some("loopback")),
-            (Reach::OthersAndLoopback, "127.0.0.1:443", None),
-            (Reach::OthersAndLoopback, "169.254.169.254:80", Some("link-local")),
-            (Reach::Anywhere, "169.254.169.254:80", None),
+            (AllowedAddresses::Others, "192.0.2.1:443", Some("Kubernetes API")),
+            (AllowedAddresses::Others, "[::ffff:192.0.2.1]:443", Some("Kubernetes API")),
+            (AllowedAddresses::Others, "[64:ff9b::192.0.2.1]:443", Some("Kubernetes API")),
+            (AllowedAddresses::Others, "[2002:c000:201::1]:443", Some("Kubernetes API")),
+            (AllowedAddresses::OthersAndLoopback, "[fd00::1]:6443", Some("Kubernetes API")),
+            (AllowedAddresses::Anywhere, "192.0.2.1:443", None),
+            (AllowedAddresses::Others, "192.0.2.1:80", None),
+            (AllowedAddresses::Others, "192.0.2.1:8443", Some("Kubernetes API")),
+            (AllowedAddresses::Others, "127.0.0.1:443", Some("loopback")),
+            (AllowedAddresses::OthersAndLoopback, "127.0.0.1:443", None),
+            (AllowedAddresses::OthersAndLoopback, "169.254.169.254:80", Some("link-local")),
+            (AllowedAddresses::Anywhere, "169.254.169.254:80", None),
         ] {
             let to = to.parse().unwrap();
             assert_eq!(reach.refuses(to, &reserved, &resolver, NO_TIME), expected, "{reach:?} {to}");

@@ -9,7 +9,7 @@ use ureq::unversioned::resolver::{ArrayVec, ResolvedSocketAddrs, Resolver as Ure
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Agent, Error};
 
-use super::address::{Reach, Reserved};
+use super::address::{AllowedAddresses, Reserved};
 use super::error::{FetchError, Phase};
 use super::kept::KeptConnections;
 use super::progress::{self, enter, refuse};
@@ -20,10 +20,10 @@ use super::tls::Tls;
 use crate::config::limits::Limits;
 use crate::config::model::Proxy;
 
-/// The most addresses of one host that are tried: as many as ureq has room for.
+/// The maximum number of addresses of one host that are tried: as many as ureq has room for.
 const ADDRESSES: usize = 16;
 
-/// Connections that an agent keeps open while no exchange uses them: as many as ureq does by default for one host.
+/// The maximum number of idle connections that an agent keeps: ureq's default for one host.
 const IDLE: usize = 3;
 
 /// The first bytes of an alert in any version of TLS.
@@ -33,7 +33,7 @@ const TLS_ALERT: &[u8] = &[21, 3];
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// The addresses that may be reached.
-    pub reach: Reach,
+    pub reach: AllowedAddresses,
     /// Whether the scheme is `https`, which takes longer to connect.
     pub tls: bool,
     /// Whether a few connections are kept for further requests, to the one server that it is for.
@@ -44,7 +44,7 @@ pub(crate) struct Options {
     pub proxy: Option<Proxy>,
 }
 
-/// An agent with these trusted certificates and this client certificate, for requests whose heads have so many bytes.
+/// An agent with these trusted certificates and this client certificate, for request heads of at most `head` bytes.
 pub(super) fn new(
     options: &Options,
     tls: Tls,
@@ -67,7 +67,7 @@ pub(super) fn new(
         .timeout_resolve(Some(limits.resolve.timeout))
         .timeout_connect(Some(limits.fetch.connecting(options.tls, options.proxy.is_some())))
         .max_response_header_size(limits.fetch.response_head)
-        // Bodies go through it piece by piece; a head must fit, with a byte that shows that it is too long.
+        // Bodies pass through this buffer in pieces; a head must fit, plus a byte that shows that it is too long.
         .input_buffer_size(limits.fetch.response_head + 1)
         .output_buffer_size(head)
         .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
@@ -77,24 +77,24 @@ pub(super) fn new(
     Agent::with_parts(
         config,
         connector,
-        Names { resolver, reserved, reach: options.reach, proxy: options.proxy.clone() },
+        FilteringResolver { resolver, reserved, reach: options.reach, proxy: options.proxy.clone() },
     )
 }
 
 /// Looks up the host of the exchange on this thread.
 #[derive(Debug)]
-struct Names {
+struct FilteringResolver {
     resolver: Arc<Resolver>,
     reserved: Arc<Reserved>,
-    reach: Reach,
+    reach: AllowedAddresses,
     proxy: Option<Proxy>,
 }
 
-impl UreqResolver for Names {
+impl UreqResolver for FilteringResolver {
     fn resolve(&self, uri: &Uri, _: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
         let port = uri.port_u16().unwrap_or(default);
-        // With a proxy, its addresses are those to connect to.
+        // With a proxy, the connection goes to one of the proxy's addresses.
         let (host, port) = match &self.proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => (uri.host().unwrap_or_default(), port),
@@ -111,7 +111,7 @@ impl UreqResolver for Names {
     }
 }
 
-impl Names {
+impl FilteringResolver {
     fn addresses(&self, host: &str, port: u16, time: LookupTime) -> Result<ResolvedSocketAddrs, FetchError> {
         let mut addresses: ResolvedSocketAddrs = ArrayVec::from_fn(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
         let mut refused = None;
@@ -130,7 +130,7 @@ impl Names {
     }
 }
 
-/// The connector between TCP and TLS.
+/// The connector between TCP and TLS, which records the start of the handshake.
 #[derive(Debug)]
 struct Connected;
 
@@ -143,25 +143,25 @@ impl<In: Transport> Connector<In> for Connected {
     }
 }
 
-/// The connector after TLS.
+/// The connector after TLS, which records that the connection is ready.
 #[derive(Debug)]
 struct Ready;
 
 impl<In: Transport> Connector<In> for Ready {
-    type Out = Audited<In>;
+    type Out = ExcessDetector<In>;
 
-    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Audited<In>>, Error> {
+    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<ExcessDetector<In>>, Error> {
         enter(Phase::Response);
-        Ok(chained.map(Audited))
+        Ok(chained.map(ExcessDetector))
     }
 }
 
 /// A connection that records whether bytes were left when it was closed: then the declared length was wrong, and the
 /// page may be incomplete.
 #[derive(Debug)]
-struct Audited<T: Transport>(T);
+struct ExcessDetector<T: Transport>(T);
 
-impl<T: Transport> Transport for Audited<T> {
+impl<T: Transport> Transport for ExcessDetector<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.0.buffers()
     }
@@ -190,7 +190,7 @@ impl<T: Transport> Transport for Audited<T> {
     }
 }
 
-impl<T: Transport> Drop for Audited<T> {
+impl<T: Transport> Drop for ExcessDetector<T> {
     fn drop(&mut self) {
         let left = !self.0.buffers().input().is_empty();
         progress::add_excess(left);

@@ -14,10 +14,11 @@ pub(super) struct ResponseBody {
     failure: Option<FetchError>,
 }
 
-/// How the transfer is coded (RFC 9110 §8.4.1).
+/// The content coding of a body (RFC 9110 §8.4.1).
 enum Coding {
     Identity(Transfer),
-    /// One member of RFC 1952, with a checksum and its length at its end. After several nothing shows that they are all.
+    /// A single gzip member (RFC 1952), which ends with its checksum and length. If there were several, nothing would show
+    /// that the last one is missing.
     Gzip(Box<GzDecoder<BufReader<Transfer>>>),
 }
 

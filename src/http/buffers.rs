@@ -4,32 +4,32 @@ use std::cell::Cell;
 
 use ureq::unversioned::transport::Buffers;
 
-/// Bytes that came and were not consumed, and room for bytes to send.
+/// The input buffer, with the received bytes that are not yet consumed, and the output buffer.
 #[derive(Debug, Default)]
 pub(super) struct IoBuffers {
     input: Box<[u8]>,
-    /// Where in `input` those begin and end.
+    /// The range of the unconsumed bytes in `input`.
     start: usize,
     end: usize,
     output: Box<[u8]>,
-    /// Whether the last bytes that were looked at were of use: if not, more are needed.
+    /// Whether ureq consumed any of the bytes that it was given last; if not, it needs more.
     has_progressed: bool,
 }
 
 thread_local! {
-    /// Those of the last exchange on this thread that has given them back.
+    /// The buffers that the last exchange on this thread released.
     static SPARE: Cell<Option<IoBuffers>> = const { Cell::new(None) };
 }
 
 impl IoBuffers {
-    /// Of these sizes.
+    /// Creates buffers of these sizes in bytes.
     pub(super) fn new(input: usize, output: usize) -> Self {
-        // Zeroed by the system, as far as they are used.
+        // The system zeroes only the pages that are used.
         let room = |bytes| vec![0; bytes].into_boxed_slice();
         Self { input: room(input), start: 0, end: 0, output: room(output), has_progressed: false }
     }
 
-    /// Those that this thread has, if they are of these sizes.
+    /// Takes the buffers that this thread has kept, if they have these sizes; otherwise creates new ones.
     pub(super) fn borrow(input: usize, output: usize) -> Self {
         let spare = SPARE.try_with(Cell::take).ok().flatten();
         let fits = |spare: &Self| (spare.input.len(), spare.output.len()) == (input, output);
@@ -39,13 +39,13 @@ impl IoBuffers {
         }
     }
 
-    /// Keeps them for the next exchange on this thread.
-    pub(super) fn give_back(self) {
+    /// Keeps these buffers for the next exchange on this thread.
+    pub(super) fn release(self) {
         // The thread may be ending, with its thread-local values already dropped.
         let _ = SPARE.try_with(|spare| spare.set(Some(self)));
     }
 
-    /// The bytes that are to be sent.
+    /// The bytes to send.
     pub(super) fn sent(&self, amount: usize) -> &[u8] {
         self.output.get(..amount).unwrap_or_default()
     }
@@ -118,10 +118,10 @@ mod tests {
         let mut buffers = IoBuffers::borrow(8, 4);
         append(&mut buffers, b"left");
         let at = buffers.input.as_ptr();
-        buffers.give_back();
+        buffers.release();
         let again = IoBuffers::borrow(8, 4);
         assert_eq!((again.input.as_ptr(), again.input()), (at, &b""[..]));
-        again.give_back();
+        again.release();
         assert_eq!(IoBuffers::borrow(16, 4).input.len(), 16);
     }
 }

@@ -29,11 +29,11 @@ pub(crate) struct Client {
     resolver: Arc<Resolver>,
     reserved: Arc<Reserved>,
     authenticated: Mutex<Option<Authenticated>>,
-    /// Where tokens come from, if any are sent.
+    /// The source of OAuth 2 tokens, if they are sent.
     tokens: Option<Box<dyn TokenSource>>,
-    /// Where connections are kept to processes that are known, and this client's number there.
+    /// The pool of kept connections, and this client's number in it.
     kept: Option<(Arc<KeptConnections>, u64)>,
-    /// The room for the head of a request without its credentials.
+    /// The maximum size in bytes of a request's head without its credentials.
     head: usize,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The same with the remaining time.
+    /// The same request with the remaining time.
     fn until(&self, deadline: Instant) -> Self {
         Self { timeout: deadline.saturating_duration_since(Instant::now()), ..*self }
     }
@@ -65,13 +65,13 @@ impl Request<'_> {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RequestBody<'a> {
-    /// None: it is a GET.
+    /// No body: a GET.
     None,
     /// `application/x-www-form-urlencoded`
     Form(&'a [(&'a str, String)]),
-    /// Of this media type.
+    /// A POST with a body of this media type.
     Bytes(&'a str, &'a [u8]),
-    /// A change of this media type: it is a PATCH.
+    /// A PATCH of this media type.
     Patch(&'a str, &'a [u8]),
 }
 
@@ -89,17 +89,17 @@ impl Client {
         Self { options, secrets, limits, resolver, reserved, authenticated, tokens: None, kept: None, head }
     }
 
-    /// The same for requests without a long URL or tokens, whose buffers are smaller.
+    /// A client with smaller buffers, for requests without long URLs and tokens.
     pub(crate) fn with_short_heads(self) -> Self {
         Self { head: self.limits.fetch.short_request_head, ..self }
     }
 
-    /// The same with tokens from this source.
+    /// Adds a source of tokens.
     pub(crate) fn with_tokens(self, tokens: impl TokenSource + 'static) -> Self {
         Self { tokens: Some(Box::new(tokens)), ..self }
     }
 
-    /// The same with connections that are kept, to each process that a URL identifies.
+    /// Keeps connections to each process that a URL's fragment identifies.
     pub(crate) fn keeping(self, kept: Arc<KeptConnections>) -> Self {
         let number = kept.client();
         Self { kept: Some((kept, number)), ..self }
@@ -108,7 +108,7 @@ impl Client {
     /// Sends a request and passes the response to `read`, which reads the body to its end or fails.
     ///
     /// # Errors
-    /// The error of `read`, unless the transfer failed: then what broke it, and in which phase.
+    /// The error of `read`, or the cause and phase of a failed transfer.
     pub(crate) fn exchange<T, E: From<FetchError>>(
         &self,
         request: &Request<'_>,
@@ -145,8 +145,8 @@ impl Client {
         }
     }
 
-    /// The process that a request without a body is for, if connections to it are kept. Any other request could have an effect
-    /// twice if it were sent again.
+    /// The process that a request addresses, if connections to it are kept. Only requests without a body use them, because
+    /// any other request could take effect twice if it were sent again.
     fn peer(&self, uri: &Uri, process: &str, body: RequestBody<'_>) -> Option<Peer> {
         let (kept, number) = self.kept.as_ref()?;
         let is_direct = uri.scheme_str() == Some("http") && self.options.proxy.is_none();
@@ -190,7 +190,7 @@ impl Client {
             RequestBody::Form(form) => self
                 .headed(agent.post(uri), request, credentials, token, closes)
                 .send_form(form.iter().map(|(name, value)| (*name, value)).chain(secret)),
-            // An empty body has no type.
+            // Without a media type, no Content-Type is sent.
             RequestBody::Bytes("", bytes) => {
                 self.headed(agent.post(uri), request, credentials, token, closes).send(bytes)
             }
@@ -258,7 +258,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// A URL with more parameters in its query.
+/// Adds parameters to the query of a URL.
 pub(crate) fn with_query<'a>(url: &'a str, more: &str) -> Cow<'a, str> {
     let between = match url.split_once('?') {
         _ if more.is_empty() => return url.into(),

@@ -22,10 +22,10 @@ use crate::parse::percent::Encoded;
 
 /// A secret or a certificate.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Material {
-    /// In a configuration, under this key.
+pub enum SecretSource {
+    /// The value itself is in the configuration, under this key.
     Inline(&'static str, Vec<u8>),
-    /// In a file that is read again when it changes.
+    /// The value is in a file that is read again when it changes.
     File(PathBuf),
 }
 
@@ -33,21 +33,21 @@ pub enum Material {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// Bearer token.
-    pub bearer: Option<Material>,
+    pub bearer: Option<SecretSource>,
     /// User name and password (RFC 7617).
-    pub basic: Option<(String, Material)>,
-    /// Whether both are encoded as forms are, which OAuth 2 demands (RFC 6749 §2.3.1).
+    pub basic: Option<(String, SecretSource)>,
+    /// Whether user name and password are form-encoded, as OAuth 2 requires (RFC 6749 §2.3.1).
     pub encodes_basic: bool,
     /// Fields of forms, and their values.
-    pub form: Vec<(String, Material)>,
+    pub form: Vec<(String, SecretSource)>,
     /// Header fields and their values.
-    pub headers: Vec<(String, Material)>,
+    pub headers: Vec<(String, SecretSource)>,
     /// Parameters of the URL's query, and their values.
-    pub query: Vec<(String, Material)>,
+    pub query: Vec<(String, SecretSource)>,
     /// PEM bundle that replaces the built-in roots: authorities, and certificates of servers.
-    pub authorities: Option<Material>,
+    pub authorities: Option<SecretSource>,
     /// PEM client certificate chain, and its private key.
-    pub certificate: Option<(Material, Material)>,
+    pub certificate: Option<(SecretSource, SecretSource)>,
     /// The name in the server's certificate, if it is not the URL's host.
     pub server_name: Option<CertificateName>,
     /// Skips the verification of the server's certificate.
@@ -94,7 +94,7 @@ pub(super) struct Current {
 }
 
 impl Current {
-    /// The bytes that they add to the head of a request.
+    /// The number of bytes that the credentials add to the head of a request.
     pub(super) fn length(&self) -> usize {
         let line = |(name, value): &(HeaderName, HeaderValue)| name.as_str().len() + value.len() + 4;
         self.query.len() + 1 + self.headers.iter().map(line).sum::<usize>()
@@ -191,8 +191,8 @@ impl Secrets {
         Ok(if *insecure { Arc::new(Unverified) } else { Arc::new(verifier) })
     }
 
-    /// A secret of one line, without the line end that editors add.
-    fn line(&self, material: &Material) -> Result<String, CredentialError> {
+    /// Reads a secret of one line, without the line end that editors add.
+    fn line(&self, material: &SecretSource) -> Result<String, CredentialError> {
         let text = String::from_utf8(material.bytes(self.max_secret)?)
             .map_err(|_| material.error("holds something that is not text"))?;
         let line = text.trim_ascii();
@@ -204,7 +204,7 @@ impl Secrets {
 }
 
 impl Credentials {
-    /// Every file that they are read from.
+    /// All files that contain credentials.
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let Self { bearer, basic, form, headers, query, authorities, certificate, .. } = self;
         let single = [bearer.as_ref(), basic.as_ref().map(|(_, password)| password), authorities.as_ref()];
@@ -212,13 +212,13 @@ impl Credentials {
         let named = headers.iter().chain(query).chain(form).map(|(_, value)| value);
         let all = single.into_iter().flatten().chain(pair).chain(named);
         all.filter_map(|material| match material {
-            Material::Inline(..) => None,
-            Material::File(path) => Some(path),
+            SecretSource::Inline(..) => None,
+            SecretSource::File(path) => Some(path),
         })
     }
 }
 
-impl Material {
+impl SecretSource {
     fn bytes(&self, max: usize) -> Result<Vec<u8>, CredentialError> {
         match self {
             Self::Inline(_, bytes) => Ok(bytes.clone()),
@@ -235,7 +235,7 @@ impl Material {
     }
 }
 
-impl fmt::Debug for Material {
+impl fmt::Debug for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inline(key, _) => f.debug_tuple("Inline").field(key).finish_non_exhaustive(),
@@ -261,12 +261,12 @@ impl fmt::Display for CredentialError {
 
 impl std::error::Error for CredentialError {}
 
-fn certificates(material: &Material, max: usize) -> Result<Vec<CertificateDer<'static>>, CredentialError> {
+fn certificates(material: &SecretSource, max: usize) -> Result<Vec<CertificateDer<'static>>, CredentialError> {
     pem::certificates(&material.bytes(max)?).map_err(|why| material.error(why.as_str()))
 }
 
 /// A header value that no library prints.
-fn sensitive(material: &Material, text: &str) -> Result<HeaderValue, CredentialError> {
+fn sensitive(material: &SecretSource, text: &str) -> Result<HeaderValue, CredentialError> {
     let mut value =
         HeaderValue::from_str(text).map_err(|_| material.error("holds characters that no header may hold"))?;
     value.set_sensitive(true);
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn prints_no_secret() {
-        let material = Material::Inline("token", b"s3cret".to_vec());
+        let material = SecretSource::Inline("token", b"s3cret".to_vec());
         assert_eq!(format!("{material:?}"), "Inline(\"token\", ..)");
         assert_eq!(material.error("empty").to_string(), "token: empty");
     }

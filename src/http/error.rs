@@ -11,7 +11,7 @@ use super::refusal;
 use crate::config::limits::FetchLimits;
 use crate::parse::escape::escaped;
 
-/// The most characters of a foreign text that a log line shows.
+/// The maximum number of characters of a server's text that a log line shows.
 const SHOWN: usize = 256;
 
 /// The phase of an exchange; a timeout and a lost connection name it.
@@ -31,11 +31,11 @@ pub enum Phase {
     Body,
 }
 
-/// Where the cause of a failure is: where to look first.
+/// The side that caused a failure, where to look first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Our configuration or its files.
-    Us,
+    Local,
     /// The server's response: it violates HTTP, or is not the one that the caller needs.
     Peer,
     /// Names, routes and connections between the two.
@@ -49,13 +49,13 @@ pub enum Fault {
 pub enum TokenError {
     /// The exchange with the authorization server failed.
     Fetch(FetchError),
-    /// It returned an error, with one of the known codes or another.
+    /// The authorization server returned an error; `code` is `None` if it is not a known one.
     Refused {
         code: Option<&'static str>,
         /// The code as received.
         detail: String,
     },
-    /// Its response is not a token.
+    /// The authorization server's response is not a valid token, for this reason.
     Answer(&'static str),
 }
 
@@ -155,20 +155,20 @@ pub enum FetchError {
         /// The parser's message.
         detail: String,
     },
-    /// The response head is longer than `limits.fetch.response_head`, its value.
+    /// The response head is longer than `limits.fetch.response_head`, which has this value.
     HeadTooLarge(usize),
-    /// 3xx.
+    /// A redirect, which is not followed: 3xx.
     Redirect {
         /// The status.
         status: u16,
         /// The Location without user and query, which may hold secrets; `None` if there was none.
         detail: Option<String>,
     },
-    /// Any other status but 200.
+    /// Any other status except 200.
     Status(u16),
     /// A Content-Encoding that was not requested.
     Encoded,
-    /// The body is not the gzip that its Content-Encoding says.
+    /// The Content-Encoding is gzip, but the body is not valid gzip.
     BrokenGzip {
         /// The decoder's message.
         detail: String,
@@ -180,7 +180,7 @@ pub enum FetchError {
         /// The parser's message.
         detail: String,
     },
-    /// The body is longer than the cap that the caller gave, its value in bytes.
+    /// The body is longer than the caller's limit, which is this number of bytes.
     BodyTooLarge(u64),
     /// Bytes followed the end of the body: its declared length is wrong, so the page may be incomplete.
     Excess,
@@ -191,7 +191,7 @@ impl FetchError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Token(error) => error.fault(),
-            Self::Url(_) | Self::Credential(_) | Self::LookupsBusy | Self::Address(_) => Fault::Us,
+            Self::Url(_) | Self::Credential(_) | Self::LookupsBusy | Self::Address(_) => Fault::Local,
             Self::HostNotFound { .. } | Self::Connect(_) | Self::Closed(_) => Fault::Network,
             Self::Timeout(_) => Fault::Slow,
             Self::Tls { .. }
@@ -233,7 +233,7 @@ impl FetchError {
         Self::HostNotFound { detail: printable(said) }
     }
 
-    /// `location` is the value of the header field (RFC 9110 §10.2.2).
+    /// The error for a redirect; `location` is the value of its Location header (RFC 9110 §10.2.2).
     pub(crate) fn redirect(status: u16, location: Option<&str>) -> Self {
         let target = |uri: Uri| match (uri.scheme_str(), uri.host()) {
             (Some(scheme), Some(host)) => {

@@ -1,4 +1,4 @@
-//! Connections that are kept for further requests to the same process: at most so many, for so long.
+//! Connections that are kept for further requests to the same process, limited in number and time.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,11 +13,11 @@ use super::socket::Socket;
 use crate::config::limits::KeptLimits;
 use crate::telemetry::clock::Clock;
 
-/// Who is at the other end of a connection, for one client: a hash of both.
+/// The process at the other end of a client's connections: a hash of the client and the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Peer(u64);
 
-/// The connections that no exchange uses, of all clients.
+/// The idle connections of all clients.
 pub(crate) struct KeptConnections {
     idle: Mutex<HashMap<(Peer, SocketAddr), Idle>>,
     most: usize,
@@ -33,7 +33,7 @@ struct Idle {
 }
 
 impl KeptConnections {
-    /// Keeps as many as the limits and the number of files that may be open allow.
+    /// Keeps as many connections as the limits and `files`, the maximum number of open files, allow.
     pub(crate) fn new(limits: &KeptLimits, files: usize, clock: Clock) -> Self {
         Self {
             idle: Mutex::default(),
@@ -45,32 +45,32 @@ impl KeptConnections {
         }
     }
 
-    /// A number for a client, whose connections no other gets: its credentials may be another's.
+    /// Assigns a number to a client. Clients do not share connections, because their credentials may differ.
     pub(super) fn client(&self) -> u64 {
         self.clients.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The process that a client knows by this name.
+    /// The key of a process, from the client's number and the name that the client gives it.
     pub(super) fn peer(&self, client: u64, process: &str) -> Peer {
         Peer(self.key.hash_one((client, process)))
     }
 
-    /// A connection to this process at this address, if there is one that can be used.
+    /// Takes an open connection to this process at this address, if there is one.
     pub(super) fn take(&self, peer: Peer, address: SocketAddr) -> Option<Socket> {
         let Idle { socket, since } = self.lock().remove(&(peer, address))?;
         let is_young = self.now().saturating_duration_since(since) < self.longest;
-        // Bytes that were not requested would be taken for the response.
+        // Unrequested bytes would be parsed as the response.
         (is_young && socket.is_quiet()).then_some(socket)
     }
 
-    /// Keeps a connection whose exchange has ended as it should, if there is room.
+    /// Keeps a connection whose exchange has ended properly, unless the limit is reached.
     pub(super) fn put(&self, peer: Peer, address: SocketAddr, socket: Socket) {
         let new = Idle { socket, since: self.now() };
         let mut idle = self.lock();
         let is_full = idle.len() >= self.most;
         let closed = match idle.entry((peer, address)) {
             Entry::Occupied(mut known) => Some(known.insert(new)),
-            // Another one is not closed for it: pods are fetched in turns, so the other will be needed earlier.
+            // No older connection is closed instead: pods are scraped in turn, so an older one is needed sooner.
             Entry::Vacant(_) if is_full => Some(new),
             Entry::Vacant(place) => {
                 place.insert(new);
@@ -81,7 +81,7 @@ impl KeptConnections {
         drop(closed);
     }
 
-    /// Closes what was not used for long.
+    /// Closes connections that have been idle for too long.
     pub(crate) fn close_old(&self) {
         let now = self.now();
         let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) >= self.longest;

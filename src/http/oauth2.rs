@@ -1,4 +1,4 @@
-//! Tokens of an OAuth 2 server for the client itself (RFC 6749 §4.4).
+//! OAuth 2 tokens by the client credentials grant (RFC 6749 §4.4).
 
 use std::fmt;
 use std::io::Read as _;
@@ -56,7 +56,7 @@ impl OAuth2 {
             Ok((token, lifetime)) => (Ok(token), lifetime),
             Err(error) => (Err(error), self.limits.failure_ttl),
         };
-        // A failure by the caller's own deadline is not one of the server.
+        // A timeout due to the caller's own deadline is not shared: it is not a failure of the server.
         let cut_by_caller = longest < self.limits.timeout && value.as_ref().is_err_and(is_timeout);
         Loaded { value, until: now + ttl, cost: 1, shared: !cut_by_caller }
     }
@@ -99,7 +99,7 @@ impl TokenSource for OAuth2 {
         match &mut *rejected {
             // Another caller has rejected it; there may be a new one.
             Some(until) if token.fetched <= *until => true,
-            // A server that accepts no token must not cause one token request after the other.
+            // A server that rejects every token must not cause a token request each time.
             Some(until) if until.elapsed() < self.limits.distrust => false,
             rejected => {
                 *rejected = Some(Instant::now());
@@ -137,7 +137,7 @@ fn parse(status: u16, body: &[u8], limits: &OAuth2Limits) -> Result<(Token, Dura
     };
     let lifetime = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(limits.lifetime);
     let lifetime = lifetime.min(limits.max_lifetime);
-    // It must not expire before it arrives.
+    // The token must not expire on its way to the server.
     let lifetime = lifetime.saturating_sub(limits.margin.min(lifetime / 4));
     Ok((Token { value, fetched: Instant::now() }, lifetime))
 }

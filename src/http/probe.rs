@@ -23,13 +23,13 @@ const ANSWER: u64 = 4_096;
 /// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ProbeError {
-    /// The URL does not refer to this machine; with the expected form.
+    /// The URL does not refer to this machine; the expected form.
     Url(&'static str),
     /// No server responds in time.
     Unavailable(String),
 }
 
-/// GETs a URL on this machine: status and body. The certificate is not verified, as no other machine can answer.
+/// GETs a URL on this machine; returns status and body. The certificate is not verified, as no other machine can answer.
 ///
 /// # Errors
 /// If the URL is not on this machine, or no server answers in time.

@@ -18,21 +18,21 @@ struct Progress {
     excess: bool,
     /// Whether the server answered `http://` with TLS.
     is_answered_in_tls: bool,
-    /// The process that it is with, if connections to it are kept.
+    /// The process at the other end, if connections to it are kept.
     peer: Option<Peer>,
     connection: Connection,
-    /// Whether any byte of the response has come.
+    /// Whether any byte of the response has arrived.
     is_answered: bool,
 }
 
 /// The connection of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Connection {
-    /// A new one, or one that was kept if there is any.
+    /// A kept connection if there is one, otherwise a new one.
     Any,
-    /// One that was kept.
+    /// A kept connection is in use.
     Kept,
-    /// A new one.
+    /// A new connection.
     New,
 }
 
@@ -53,13 +53,13 @@ impl Progress {
     };
 }
 
-/// Begins an exchange on this thread; with this process, if connections to it are kept.
+/// Begins an exchange on this thread, with this process if connections to it are kept.
 pub(super) fn begin(peer: Option<Peer>) {
     PROGRESS.set(Progress { peer, ..Progress::BEGINNING });
 }
 
-/// Begins the exchange again, on a new connection, if the one that was kept turned out to be closed when the request was sent,
-/// which then may be sent again (RFC 9112 §9.3.1). Whether it does.
+/// Prepares a second attempt on a new connection if the server closed the kept one before any byte of the response,
+/// because then the request may be sent again (RFC 9112 §9.3.1). Returns whether there is a second attempt.
 pub(super) fn begin_again(error: &Error) -> bool {
     PROGRESS.with_borrow_mut(|progress| {
         let is_closed = progress.connection == Connection::Kept
@@ -78,22 +78,22 @@ pub(super) fn peer() -> Option<Peer> {
     PROGRESS.with_borrow(|progress| progress.peer)
 }
 
-/// Whether a connection that was kept will do.
+/// Whether the exchange may use a kept connection.
 pub(super) fn may_use_kept() -> bool {
     PROGRESS.with_borrow(|progress| progress.connection != Connection::New)
 }
 
-/// The exchange on this thread uses a connection that was kept.
+/// Records that the exchange on this thread uses a kept connection.
 pub(super) fn uses_kept() {
     PROGRESS.with_borrow_mut(|progress| progress.connection = Connection::Kept);
 }
 
-/// Bytes of the response have come.
+/// Records that bytes of the response have arrived.
 pub(super) fn is_answered() {
     PROGRESS.with_borrow_mut(|progress| progress.is_answered = true);
 }
 
-/// The head has been received, and the body begins.
+/// Records that the head has been received and the body begins.
 pub(super) fn head_received() {
     enter(Phase::Body);
 }
@@ -109,7 +109,7 @@ pub(super) fn failure(error: Error) -> FetchError {
     }
 }
 
-/// Whether bytes had come after the end of the body when the connection was closed.
+/// Whether bytes had followed the end of the body when the connection was closed.
 pub(super) fn excess() -> bool {
     PROGRESS.with_borrow(|progress| progress.excess)
 }
@@ -120,7 +120,7 @@ pub(super) fn refuse(error: FetchError) -> Error {
     Error::ConnectionFailed
 }
 
-/// The exchange on this thread enters a phase.
+/// Records that the exchange on this thread enters a phase.
 pub(super) fn enter(phase: Phase) {
     PROGRESS.with_borrow_mut(|progress| progress.phase = phase);
 }

@@ -42,7 +42,7 @@ impl<In: Transport> Connector<In> for Tunnel {
     }
 }
 
-/// The bytes before the empty line.
+/// Reads the head of a response up to its empty line.
 fn read_head(proxy: &mut impl Read) -> Result<Vec<u8>, Error> {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && head.len() < HEAD {

@@ -27,15 +27,15 @@ pub(crate) struct RawClient {
 /// A request without a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawRequest<'a> {
-    /// `GET`
+    /// The method, such as `GET`.
     pub method: &'a str,
-    /// The URL; its path and query are sent as they stand here.
+    /// The URL; its path and query are sent unchanged.
     pub url: &'a str,
-    /// Header fields, beside Host, Connection, credentials and the Content-Length of methods that promise a body.
+    /// Header fields in addition to Host, Connection, credentials and the Content-Length of methods that imply a body.
     pub headers: &'a [(&'a str, &'a str)],
     /// The longest time until the end of the response.
     pub timeout: Duration,
-    /// The longest body that is taken, in bytes.
+    /// The maximum size of the response's body in bytes.
     pub most: u64,
 }
 
@@ -44,14 +44,14 @@ pub(crate) struct RawRequest<'a> {
 pub(crate) struct RawResponse {
     /// The status code (RFC 9110 §15).
     pub status: u16,
-    /// Names in lower case. Bytes of values that are not UTF-8 are replaced.
+    /// Header fields, with names in lower case. Bytes of values that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
-    /// Without the chunked encoding, but with any Content-Encoding.
+    /// The body, without chunked framing, but with any Content-Encoding.
     pub body: Vec<u8>,
 }
 
 impl RawClient {
-    /// Connects to nothing yet.
+    /// Creates a client, without connecting.
     pub(crate) fn new(options: Options, credentials: Credentials, limits: &Limits, resolver: Arc<Resolver>) -> Self {
         Self { options, secrets: Secrets::new(credentials, limits), limits: limits.clone(), resolver }
     }
@@ -59,7 +59,7 @@ impl RawClient {
     /// Sends a request and receives the response to its end.
     ///
     /// # Errors
-    /// If no request can be made of it, or the transfer fails.
+    /// If the request is invalid, or the transfer fails.
     pub(crate) fn send(&self, request: &RawRequest<'_>) -> Result<RawResponse, FetchError> {
         let credentials = self.secrets.current()?;
         let (tls, head) = (credentials.tls.clone(), self.limits.fetch.request_head);
@@ -68,7 +68,7 @@ impl RawClient {
         let uri: Uri = request.url.parse().map_err(cannot)?;
         uri.host().ok_or(FetchError::Url("without a host"))?;
         let method: Method = request.method.parse().map_err(|_| FetchError::Url("with an impossible method"))?;
-        // These say that a body follows, so its length is said, too.
+        // These methods imply a body, so its length is sent.
         let promises = matches!(request.method, "POST" | "PUT" | "PATCH");
         let mut message = UreqRequest::builder().method(method).uri(uri).header(header::CONNECTION, "close");
         for (name, value) in &credentials.headers {
@@ -104,7 +104,7 @@ impl RawClient {
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         let mut body = Vec::new();
-        // One byte more than allowed reveals a body that is too long.
+        // Reading one byte more than allowed detects a body that is too long.
         let mut reader = response.into_body().into_reader().take(request.most + 1);
         reader.read_to_end(&mut body).map_err(|error| progress::failure(error.into()))?;
         match (reader.limit(), body) {

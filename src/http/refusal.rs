@@ -10,7 +10,7 @@ use rustls::{AlertDescription as Alert, CertificateError, Error, OtherError};
 pub(super) struct Refusal {
     /// A text that does not change from one handshake to the next.
     pub(super) cause: &'static str,
-    /// For the log: the text in the certificate, unescaped.
+    /// The text in the certificate for the log, unescaped.
     pub(super) found: String,
 }
 
@@ -18,7 +18,7 @@ pub(super) struct Refusal {
 pub(super) const OLD_VERSION: &str =
     "the server's certificate is older than X.509 version 3, so it has no subjectAltName";
 /// The authority is found by its name, and the signature verified with its key (RFC 5280 §6.1.3).
-pub(super) const NAMESAKE: &str =
+pub(super) const ISSUER_NAME_COLLISION: &str =
     "the server's certificate is signed by another authority with the name of a trusted one";
 pub(super) const SELF_SIGNED: &str = "the server's certificate is self-signed and not among the trusted ones";
 pub(super) const AUTHORITY: &str = "the server's certificate is for an authority (CA:TRUE), not for a server";
@@ -85,7 +85,7 @@ fn certificate_cause(error: &CertificateError) -> &'static str {
         | Cert::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             "the server's certificate has a signature of a kind that is not accepted"
         }
-        // Of the handshake: that of a chain is a [`NAMESAKE`].
+        // The signature of the handshake; a bad signature in the chain is a [`ISSUER_NAME_COLLISION`].
         Cert::BadSignature => "the server does not prove that it holds the key of its certificate",
         _ => "the server's certificate is not valid",
     }

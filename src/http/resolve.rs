@@ -26,18 +26,18 @@ pub(crate) struct Resolver {
 /// The time for a lookup.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LookupTime {
-    /// At most.
+    /// The maximum.
     pub longest: Duration,
     /// Whether this is `limits.resolve.timeout`, rather than what is left of a caller's deadline. Only then is a
     /// timeout a failure that other callers share.
     pub is_full: bool,
 }
 
-/// Held by a lookup's thread for as long as it runs.
+/// A permit for one lookup, which its thread holds while it runs.
 struct LookupPermit(Arc<AtomicUsize>);
 
 impl Resolver {
-    /// Creates one with an empty cache.
+    /// Creates a resolver with an empty cache.
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             // Each name counts for one, so both bounds are the same.
@@ -60,7 +60,7 @@ impl Resolver {
         let now = Instant::now();
         let deadline = now + time.longest;
         let load = || {
-            let value = self.ask(host, deadline);
+            let value = self.look_up_uncached(host, deadline);
             let ttl = match &value {
                 Ok(_) => self.cache_names,
                 Err(_) => self.cache_failure,
@@ -78,14 +78,14 @@ impl Resolver {
         }
     }
 
-    fn ask(&self, host: &str, deadline: Instant) -> Result<Vec<IpAddr>, FetchError> {
+    fn look_up_uncached(&self, host: &str, deadline: Instant) -> Result<Vec<IpAddr>, FetchError> {
         let permit = LookupPermit::take(&self.running, self.lookups).ok_or(FetchError::LookupsBusy)?;
         let (answer, answers) = mpsc::sync_channel(1);
         let name = host.to_owned();
         let look_up = move || {
             let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
             drop(permit);
-            // The caller has given up if it took too long.
+            // Sending fails if the caller has given up.
             let _ = answer.send(found);
         };
         thread::Builder::new()
@@ -114,7 +114,7 @@ impl Drop for LookupPermit {
     }
 }
 
-/// The resolver lists an address once for each kind of socket.
+/// Removes duplicates, because the resolver lists an address once for each socket type.
 fn distinct(addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, FetchError> {
     let mut distinct: Vec<IpAddr> = Vec::with_capacity(addresses.len());
     for address in addresses {
@@ -153,7 +153,7 @@ mod tests {
         });
         assert!(resolver.look_up("localhost", LONG).unwrap().iter().all(IpAddr::is_loopback));
         assert_eq!(resolver.running.load(Ordering::Acquire), 0);
-        // From memory: no permit is needed.
+        // A cached result needs no permit.
         resolver.running.store(1, Ordering::Release);
         assert!(resolver.look_up("localhost", LONG).is_ok());
     }

@@ -63,17 +63,17 @@ impl Response {
         self.length
     }
 
-    /// How long caches have kept it (RFC 9111 §5.1).
+    /// How long caches have kept the response (RFC 9111 §5.1).
     pub(crate) fn age(&self) -> Option<Duration> {
         self.age
     }
 
-    /// When it was created, by its origin's clock (RFC 9110 §6.6.1).
+    /// When the response was created, by its origin's clock (RFC 9110 §6.6.1).
     pub(crate) fn date(&self) -> Option<SystemTime> {
         self.date
     }
 
-    /// Whether a length or chunks tell the end of the body, so that a body which is read to its end is whole (RFC 9112
+    /// Whether Content-Length or chunks mark the end of the body, so that a body read to its end is complete (RFC 9112
     /// §6.3).
     pub(crate) fn is_delimited(&self) -> bool {
         self.delimited
@@ -102,8 +102,8 @@ impl Response {
     }
 }
 
-/// The seconds of an Age header: of a list the first member; what is too large is as large as can be (RFC 9111 §1.2.2,
-/// §5.1).
+/// Parses the value of an Age header: takes the first member of a list, and clamps a number that is too large (RFC 9111
+/// §1.2.2, §5.1).
 fn seconds(value: &str) -> Option<Duration> {
     let first = value.split(',').next()?.trim();
     let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
@@ -120,7 +120,7 @@ fn is(value: &HeaderValue, coding: &str) -> bool {
     value.as_bytes().eq_ignore_ascii_case(coding.as_bytes())
 }
 
-/// Whether the body is gzip, once and under no other coding (RFC 9110 §8.4).
+/// Whether gzip is the only coding of the body (RFC 9110 §8.4).
 fn coding(headers: &HeaderMap, may_be_gzip: bool) -> Result<bool, FetchError> {
     let mut codings = headers.get_all(header::CONTENT_ENCODING).iter().filter(|coding| !is(coding, "identity"));
     match (codings.next(), codings.next()) {
@@ -130,8 +130,8 @@ fn coding(headers: &HeaderMap, may_be_gzip: bool) -> Result<bool, FetchError> {
     }
 }
 
-/// RFC 9112 §6.1: no transfer coding was offered, so chunks are all there may be. §6.3: a length given twice, or beside
-/// a transfer coding, cannot be trusted.
+/// Rejects transfer codings other than chunked, because none was offered (RFC 9112 §6.1), and a Content-Length that is
+/// repeated or accompanies a transfer coding, because it cannot be trusted (§6.3).
 pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), FetchError> {
     let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
     let codings = headers.get_all(header::TRANSFER_ENCODING);

@@ -14,8 +14,8 @@ pub(super) struct Socket {
     write_timeout: Option<Duration>,
 }
 
-/// Timeouts are rounded up to this: they rarely change then, and each change is a call of the kernel. 50 ms, a twentieth of the
-/// time for a pod's page.
+/// Timeouts are rounded up to a multiple of this, so that they rarely change: each change is a system call. 50 ms is a
+/// twentieth of the default timeout for a pod's page.
 const STEP: Duration = Duration::from_millis(50);
 
 impl Socket {
@@ -23,8 +23,8 @@ impl Socket {
         Self { stream, read_timeout: None, write_timeout: None }
     }
 
-    /// Connects to the first of these addresses that accepts a connection. Each but the last may take half of the time that
-    /// is left, so that one which does not answer leaves some for the others.
+    /// Connects to the first of these addresses that accepts a connection. Each attempt but the last may take half of the
+    /// remaining time, so that an address that does not respond leaves time for the others.
     pub(super) fn connect(addresses: &[SocketAddr], time: Duration) -> io::Result<(Self, SocketAddr)> {
         let deadline = Instant::now().checked_add(time).ok_or(ErrorKind::InvalidInput)?;
         let mut failure = ErrorKind::NotConnected.into();
@@ -45,13 +45,13 @@ impl Socket {
         Err(failure)
     }
 
-    /// Whether the other end has neither closed it nor sent anything that was not read.
+    /// Whether the other end has neither closed the connection nor sent bytes that were not read.
     pub(super) fn is_quiet(&self) -> bool {
         let waiting = recv(&self.stream, &mut [0; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
         waiting.is_err_and(|error| error == rustix::io::Errno::AGAIN)
     }
 
-    /// Sends all of it.
+    /// Sends all bytes.
     pub(super) fn send(&mut self, bytes: &[u8], time: Option<Duration>) -> io::Result<()> {
         let time = time.map(rounded);
         if time != self.write_timeout {
@@ -71,7 +71,7 @@ impl Socket {
                 self.read_timeout = time;
             }
             match self.stream.read(buffer) {
-                // By a signal, which is none of a connection's business.
+                // A signal interrupted the call.
                 Err(error)
                     if error.kind() == ErrorKind::Interrupted && deadline.is_none_or(|at| at > Instant::now()) => {}
                 received => return received.map_err(timed_out),
@@ -80,13 +80,13 @@ impl Socket {
     }
 }
 
-/// The time rounded up: never 0, which the kernel takes for no limit.
+/// The time rounded up; never 0, which the kernel treats as no limit.
 fn rounded(time: Duration) -> Duration {
     let steps = time.as_nanos().div_ceil(STEP.as_nanos()).max(1);
     STEP * u32::try_from(steps).unwrap_or(u32::MAX)
 }
 
-/// What the kernel reports when a timeout of a socket has passed depends on the system.
+/// Converts the error of an expired socket timeout, which differs between systems.
 fn timed_out(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::Interrupted => ErrorKind::TimedOut.into(),

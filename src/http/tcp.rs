@@ -1,4 +1,4 @@
-//! TCP connections for ureq: new ones, or those that were kept for the process to which the exchange is.
+//! TCP connections for ureq: a kept connection to the process of the exchange, or a new one.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -16,26 +16,26 @@ use super::socket::Socket;
 /// Makes connections.
 #[derive(Debug)]
 pub(super) struct Tcp {
-    /// Where they are kept, for exchanges with a process that is known.
+    /// The pool, for exchanges with a known process.
     pub(super) kept: Option<Arc<KeptConnections>>,
 }
 
 /// A connection in use.
 #[derive(Debug)]
 pub(super) struct TcpTransport {
-    /// None once it is dropped.
+    /// `None` after the connection was returned to the pool or dropped.
     socket: Option<Socket>,
     buffers: IoBuffers,
     keep: Option<Keep>,
 }
 
-/// Where a connection is kept after its exchange.
+/// The place of a connection in the pool, after its exchange.
 #[derive(Debug)]
 struct Keep {
     kept: Arc<KeptConnections>,
     peer: Peer,
     address: SocketAddr,
-    /// Whether the exchange has ended as it should.
+    /// Whether the exchange has ended properly.
     is_over: bool,
 }
 
@@ -62,7 +62,7 @@ impl Connector for Tcp {
     }
 }
 
-/// The time for one transfer; `None` if it is not limited.
+/// The time left for one transfer; `None` if it is unlimited.
 ///
 /// # Errors
 /// If no time is left. TLS and tunnels transfer several times within one call of ureq, which checks only the first.
@@ -73,7 +73,7 @@ fn time_left(timeout: NextTimeout) -> Result<Option<Duration>, Error> {
     Ok(timeout.not_zero().map(|time| *time))
 }
 
-/// ureq's error for a transfer that was to take so long at most.
+/// ureq's error for a transfer that exceeded this time.
 fn failed(error: io::Error, timeout: NextTimeout) -> Error {
     match error.kind() {
         ErrorKind::TimedOut => Error::Timeout(timeout.reason),
@@ -106,8 +106,8 @@ impl Transport for TcpTransport {
 
     fn is_open(&mut self) -> bool {
         match &mut self.keep {
-            // ureq asks once the exchange has ended so that another one may follow, and drops the connection if it is told that
-            // it is not open.
+            // ureq calls this when the exchange has ended so that another one may follow, and drops the connection if this
+            // returns false.
             Some(keep) => {
                 keep.is_over = true;
                 false
@@ -123,6 +123,6 @@ impl Drop for TcpTransport {
         if keep.is_over && self.buffers.input().is_empty() {
             keep.kept.put(keep.peer, keep.address, socket);
         }
-        std::mem::take(&mut self.buffers).give_back();
+        std::mem::take(&mut self.buffers).release();
     }
 }

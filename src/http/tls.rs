@@ -28,10 +28,10 @@ pub(super) struct TlsTransport {
     stream: StreamOwned<ClientConnection, TransportAdapter>,
 }
 
-/// A configuration without its client certificate yet.
+/// A TLS configuration that lacks only its client certificate.
 ///
 /// # Errors
-/// If rustls does not take the combination, which it does.
+/// If the crypto provider does not support the default protocol versions; it does.
 pub(super) fn builder(
     verifier: Arc<dyn ServerCertVerifier>,
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
@@ -40,9 +40,9 @@ pub(super) fn builder(
 }
 
 impl Tls {
-    /// With this server name to send and verify, if it is not the URL's host.
+    /// `name` is the server name to send and verify, if it is not the URL's host.
     pub(super) fn new(mut config: ClientConfig, name: Option<ServerName<'static>>) -> Self {
-        // A resumed session would carry a certificate past its end.
+        // A resumed session would accept a certificate after its expiry.
         config.resumption = Resumption::disabled();
         Self { config: Arc::new(config), name }
     }

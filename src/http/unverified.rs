@@ -5,7 +5,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Accepts every certificate and signature of any kind, also certificates of version 1, which could not be parsed.
+/// Accepts every certificate and signature, even certificates of version 1, which could not be parsed.
 #[derive(Debug)]
 pub(super) struct Unverified;
 

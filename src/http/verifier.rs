@@ -44,7 +44,7 @@ pub(super) struct Verifier {
 }
 
 /// A server's own certificate, parsed.
-struct Own<'a> {
+struct EndEntity<'a> {
     certificate: Certificate<'a>,
     extensions: Extensions<'a>,
 }
@@ -66,7 +66,7 @@ impl Verifier {
     /// Whether the certificate has a chain or is pinned, and is usable now.
     fn verify_trust(
         &self,
-        own: Option<&Own<'_>>,
+        own: Option<&EndEntity<'_>>,
         end_entity: &CertificateDer<'_>,
         parsed: &ParsedCertificate<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -84,7 +84,7 @@ impl Verifier {
     /// Whether the certificate is for the intended server.
     fn verify_name(
         &self,
-        own: Option<&Own<'_>>,
+        own: Option<&EndEntity<'_>>,
         parsed: &ParsedCertificate<'_>,
         server_name: &ServerName<'_>,
     ) -> Result<(), Error> {
@@ -92,12 +92,12 @@ impl Verifier {
             (Some(id), Some(own)) => own.verify_spiffe_id(id),
             (Some(_), None) => Err(CertificateError::BadEncoding.into()),
             (None, own) => verify_server_name(parsed, server_name)
-                .map_err(|error| own.and_then(Own::why_no_host).map_or(error, Error::from)),
+                .map_err(|error| own.and_then(EndEntity::why_no_host).map_or(error, Error::from)),
         }
     }
 
     /// A more specific cause than WebPKI's, if there is one.
-    fn explain(&self, error: Error, own: &Own<'_>, intermediates: &[CertificateDer<'_>]) -> Error {
+    fn explain(&self, error: Error, own: &EndEntity<'_>, intermediates: &[CertificateDer<'_>]) -> Error {
         match &error {
             Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)) => {
                 if own.certificate.is_self_issued {
@@ -108,10 +108,10 @@ impl Verifier {
                     error
                 }
             }
-            // A key that is not supported verifies nothing.
+            // An unsupported key also fails to verify signatures.
             Error::InvalidCertificate(CertificateError::BadSignature) => {
                 let weak = intermediates.iter().chain(&self.pinned).find_map(|der| why_weak(der));
-                weak.unwrap_or_else(|| Refusal::new(refusal::NAMESAKE, "")).into()
+                weak.unwrap_or_else(|| Refusal::new(refusal::ISSUER_NAME_COLLISION, "")).into()
             }
             _ => error,
         }
@@ -127,8 +127,8 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        // A certificate that WebPKI can parse and we cannot has no more specific cause, and is not pinned.
-        let own = Own::read(end_entity);
+        // A certificate that WebPKI can parse but we cannot is not pinned, and gets no more specific cause.
+        let own = EndEntity::read(end_entity);
         if let Some(own) = own.as_ref().filter(|own| own.certificate.version < 3) {
             return Err(Refusal::new(refusal::OLD_VERSION, format!("version {}", own.certificate.version)).into());
         }
@@ -163,7 +163,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-impl<'a> Own<'a> {
+impl<'a> EndEntity<'a> {
     fn read(der: &'a CertificateDer<'_>) -> Option<Self> {
         let certificate = Certificate::from_der(der).ok()?;
         let extensions = Extensions::of(&certificate).ok()?;
@@ -187,7 +187,7 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// Whether it satisfies X509-SVID §5.2 and has this ID.
+    /// Whether the certificate satisfies X509-SVID §5.2 and has this ID.
     fn verify_spiffe_id(&self, id: &SpiffeId) -> Result<(), Error> {
         let uris = self.uris();
         let refused = |cause| Err(Refusal::new(cause, listed(uris)).into());
@@ -200,7 +200,7 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// Why it cannot be for a host at all (RFC 9525 §6.3: the subject is no name of one).
+    /// Why the certificate cannot be for any host (RFC 9525 §6.3: the subject does not name one).
     fn why_no_host(&self) -> Option<Refusal> {
         match &self.extensions.names {
             None => Some(Refusal::new(refusal::NO_NAMES, "")),
@@ -216,12 +216,12 @@ impl<'a> Own<'a> {
     }
 }
 
-/// Those that may sign others (RFC 5280 §4.2.1.9): WebPKI would let any of them, a server's own included. Version 1 has
-/// no extension to say so.
+/// The certificates that may sign others (RFC 5280 §4.2.1.9): WebPKI would accept any as an authority, even a server's
+/// own. Those of version 1 have no extension for this, and may sign.
 fn authorities(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, PemError> {
     let mut roots = RootCertStore::empty();
     for der in certificates {
-        let Own { certificate, extensions } = Own::read(der).ok_or(PemError::UnreadableCertificate)?;
+        let EndEntity { certificate, extensions } = EndEntity::read(der).ok_or(PemError::UnreadableCertificate)?;
         let single = pem::authorities(std::slice::from_ref(der))?;
         if certificate.version < 3 || extensions.may_sign_certificates() {
             roots.extend(single.roots);
@@ -239,7 +239,7 @@ fn why_weak(der: &CertificateDer<'_>) -> Option<Refusal> {
     Some(Refusal::new(refusal::WEAK_KEY, format!("{bits} bits")))
 }
 
-/// For the log, which escapes them.
+/// The URIs for the log, which escapes them.
 fn listed(uris: &[&[u8]]) -> String {
     uris.iter().map(|uri| String::from_utf8_lossy(uri)).collect::<Vec<_>>().join(", ")
 }

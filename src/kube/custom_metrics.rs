@@ -34,7 +34,7 @@ pub struct MetricValue {
 }
 
 impl MetricValueList<'_> {
-    /// Appends it as JSON, as Kubernetes orders its keys.
+    /// Appends the item as JSON, with the keys in Kubernetes' order.
     pub fn json(&self, body: &mut Vec<u8>) {
         body.extend_from_slice(br#"{"kind":"MetricValueList","apiVersion":""#);
         [CUSTOM_METRICS, "/", self.version.as_str()].iter().for_each(|part| body.extend_from_slice(part.as_bytes()));
@@ -262,7 +262,7 @@ mod tests {
         );
     }
 
-    /// Each item is printed as it would be alone, whatever was before it.
+    /// Each item prints as it would alone, whatever items precede it.
     #[test]
     fn items_do_not_depend_on_each_other() {
         let mut items = Vec::new();

@@ -141,7 +141,7 @@ mod tests {
         }
     }
 
-    /// The rest is not read, and may be invalid.
+    /// The rest of the list is not read, and may be invalid.
     #[test]
     fn stops_at_the_first_excess_object() {
         let (all, head) = read(r#"{"items":[1,2,3,4,"#, 3);

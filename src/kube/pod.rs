@@ -163,7 +163,7 @@ impl Pod {
         text
     }
 
-    /// Writes that identifier.
+    /// Writes [`Self::incarnation`].
     pub(crate) fn write_incarnation(&self, to: &mut impl Write) -> fmt::Result {
         let uid = self.text.get(self.name_end as usize..self.uid_end as usize).unwrap_or_default();
         let start = self.text.get(self.uid_end as usize..).unwrap_or_default();
@@ -172,9 +172,9 @@ impl Pod {
         [uid, "@", start, "+", restarts].iter().try_for_each(|part| to.write_str(part))
     }
 
-    /// Its size in memory, in bytes, with the allocator's headers and without the shared parts.
+    /// The pod's size in memory in bytes, including the allocator's headers, without the shared parts.
     pub fn cost(&self) -> usize {
-        // For the Arc around it and for its text: a header of two words each, and rounding.
+        // The Arc and its text: an allocator header of two words each, and rounding.
         size_of::<Self>() + self.text.len() + 16 + 2 * 16 + 2 * 8
     }
 }

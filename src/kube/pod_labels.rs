@@ -1,4 +1,4 @@
-//! The labels of a pod as one text, which pods with equal labels share, and those whose labels differ with their names alone.
+//! The labels of a pod as one text, which is shared by all pods whose labels are equal, or differ only by the pod's name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 /// Ends each key and each value; labels contain letters, digits and a few punctuation marks.
 const END: char = '\0';
 
-/// Labels of pods of a StatefulSet that follow from their names, and what stands for their values in the text that they share.
-const OF_NAME: (&str, &str) = ("statefulset.kubernetes.io/pod-name", "\u{1}");
-const OF_NUMBER: (&str, &str) = ("apps.kubernetes.io/pod-index", "\u{2}");
+/// Labels of StatefulSet pods whose values follow from the pod's name, and the markers that replace the values in the text.
+const POD_NAME_LABEL: (&str, &str) = ("statefulset.kubernetes.io/pod-name", "\u{1}");
+const POD_INDEX_LABEL: (&str, &str) = ("apps.kubernetes.io/pod-index", "\u{2}");
 
 /// Labels, in order of their keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,20 +20,20 @@ pub struct PodLabels<'p> {
 }
 
 impl<'p> PodLabels<'p> {
-    /// Labels by their text, as a pod of this name has them.
+    /// The labels in a shared text, with the markers resolved for a pod of this name.
     pub(super) fn new(text: &'p Arc<str>, name: &'p str) -> Self {
         Self { text, name }
     }
 
-    /// Labels of a pod of this name as the text that is shared.
+    /// Encodes the labels of a pod of this name as the text that pods share.
     pub(super) fn text(labels: &BTreeMap<String, String>, name: &str) -> String {
         let mut text = String::with_capacity(labels.iter().map(|(key, value)| key.len() + value.len() + 2).sum());
         // The API server stores no label with a control character.
         let is_plain = |text: &str| !text.contains(|c: char| c.is_ascii_control());
         for (key, value) in labels.iter().filter(|(key, value)| is_plain(key) && is_plain(value)) {
             let value = match key.as_str() {
-                key if key == OF_NAME.0 && value == name => OF_NAME.1,
-                key if key == OF_NUMBER.0 && value == number(name) => OF_NUMBER.1,
+                key if key == POD_NAME_LABEL.0 && value == name => POD_NAME_LABEL.1,
+                key if key == POD_INDEX_LABEL.0 && value == number(name) => POD_INDEX_LABEL.1,
                 _ => value,
             };
             [key.as_str(), value].into_iter().for_each(|part| {
@@ -44,9 +44,9 @@ impl<'p> PodLabels<'p> {
         text
     }
 
-    /// Whether pods that share their text may have different values of this label.
+    /// Whether pods that share a text may have different values of this label.
     pub(super) fn may_differ(key: &str) -> bool {
-        [OF_NAME.0, OF_NUMBER.0].contains(&key)
+        [POD_NAME_LABEL.0, POD_INDEX_LABEL.0].contains(&key)
     }
 
     /// The value of a label; `None` if there is no such label.
@@ -61,9 +61,9 @@ impl<'p> PodLabels<'p> {
             let (key, value) = (parts.next()?, parts.next()?);
             Some((
                 key,
-                if value == OF_NAME.1 {
+                if value == POD_NAME_LABEL.1 {
                     self.name
-                } else if value == OF_NUMBER.1 {
+                } else if value == POD_INDEX_LABEL.1 {
                     number(self.name)
                 } else {
                     value
@@ -78,7 +78,7 @@ impl<'p> PodLabels<'p> {
     }
 }
 
-/// The number of a pod of a StatefulSet.
+/// The ordinal in the name of a StatefulSet's pod.
 fn number(name: &str) -> &str {
     name.rsplit('-').next().unwrap_or_default()
 }
@@ -116,14 +116,14 @@ mod tests {
                 ("statefulset.kubernetes.io/pod-name", other),
             ];
             let all = all.map(|(key, value)| (key.to_owned(), value.to_owned()));
-            // Of whatever a pod has, it must tell the same.
+            // Whatever labels a pod has, they must survive the encoding.
             let text = PodLabels::text(&all.clone().into(), "db-1").into();
             let told = PodLabels::new(&text, "db-1").iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
             assert_eq!(told.collect::<Vec<_>>(), all);
             text
         };
         let text = |name: &str, number: &str| -> Arc<str> {
-            let all = [(OF_NUMBER.0, number), (OF_NAME.0, name)];
+            let all = [(POD_INDEX_LABEL.0, number), (POD_NAME_LABEL.0, name)];
             PodLabels::text(&all.map(|(key, value)| (key.to_owned(), value.to_owned())).into(), name).into()
         };
         assert_eq!(text("db-1", "1"), text("db-23", "23"));

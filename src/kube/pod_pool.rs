@@ -1,4 +1,4 @@
-//! Makes pods. Pods of one workload share their labels and their template; pods of one node share its name.
+//! Builds compact pods: pods of one workload share their labels and template fields, pods of one node share its name.
 
 use std::collections::HashSet;
 use std::sync::Arc;

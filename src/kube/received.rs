@@ -17,7 +17,7 @@ use crate::parse::quantity::Milli;
 pub enum Received {
     /// The values of an object metric, and its name unless there are no values.
     Custom(Option<String>, Vec<MetricValue>),
-    /// The same for an external metric.
+    /// The values of an external metric, and its name unless there are no values.
     External(Option<String>, Vec<ExternalMetricValue>),
     /// The resources of a version of a group.
     Resources(Vec<ReceivedResource>),

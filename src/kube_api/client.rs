@@ -47,7 +47,7 @@ struct Call<'a> {
     path: &'a str,
     accept: &'a str,
     body: RequestBody<'a>,
-    /// The maximum size of a response, and the maximum time of one attempt.
+    /// The maximum size of a response in bytes.
     most: u64,
     longest: Duration,
     counted: Option<&'a Calls>,
@@ -59,7 +59,7 @@ impl Client {
         Self { session: Session::new(target, limits), limits: limits.clone(), counters, server_time: AtomicI64::new(0) }
     }
 
-    /// Ensures that there are credentials, which may run a credential plugin.
+    /// Ensures that there are credentials; this may run a credential plugin.
     ///
     /// # Errors
     /// Why there are none.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::config::limits::ExecLimits;
-use crate::http::credentials::{Credentials, Material};
+use crate::http::credentials::{Credentials, SecretSource};
 use crate::kube::meta::Time;
 use crate::parse::escape::Escaped;
 
@@ -62,8 +62,8 @@ pub(super) struct Cluster<'a> {
 /// The plugin's output.
 #[derive(Debug)]
 pub(super) struct Issued {
-    pub(super) bearer: Option<Material>,
-    pub(super) certificate: Option<(Material, Material)>,
+    pub(super) bearer: Option<SecretSource>,
+    pub(super) certificate: Option<(SecretSource, SecretSource)>,
     /// The expiry; `None` if they are valid until the server rejects them.
     pub(super) expires: Option<SystemTime>,
 }
@@ -140,8 +140,8 @@ impl Exec {
             let mut told = Map::from_iter([("server".to_owned(), server.into())]);
             if let Some(authorities) = &credentials.authorities {
                 let bytes = match authorities {
-                    Material::Inline(_, bytes) => Ok(bytes.clone()),
-                    Material::File(path) => {
+                    SecretSource::Inline(_, bytes) => Ok(bytes.clone()),
+                    SecretSource::File(path) => {
                         std::fs::read(path).map_err(|why| format!("exec: {}: {why}", path.display()))
                     }
                 };
@@ -192,7 +192,7 @@ fn parse(output: &[u8], version: ExecVersion) -> Result<Issued, &'static str> {
         return Err("printed another kind or version than the kubeconfig specifies");
     }
     let status = status.ok_or("printed no status")?;
-    let inline = |key, text: String| Material::Inline(key, text.into_bytes());
+    let inline = |key, text: String| SecretSource::Inline(key, text.into_bytes());
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     let certificate = match (filled(status.client_certificate_data), filled(status.client_key_data)) {
         (Some(certificate), Some(key)) => {

@@ -10,14 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use super::exec::{Exec, ExecVersion, Interactive};
 use super::target::Target;
 use crate::config::limits::Limits;
-use crate::http::credentials::{Credentials, Material};
+use crate::http::credentials::{Credentials, SecretSource};
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::{self, Node, YamlValue};
 
 /// The purpose for which a kubeconfig is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum KubeconfigUse {
     /// A server, or a command in a pod.
     Server,
     /// A command of a user: it may run a credential plugin, and connect to `kubectl proxy` on this machine.
@@ -29,10 +29,10 @@ pub(crate) enum Reading {
 /// # Errors
 /// The invalid or unsupported part, without secrets.
 pub fn parse(text: &str, directory: &Path, limits: &Limits) -> Result<Target, String> {
-    parse_context(text, directory, None, Reading::Server, limits)
+    parse_context(text, directory, None, KubeconfigUse::Server, limits)
 }
 
-/// Reads another context than the current one.
+/// Like [`parse`], but reads the named context if there is one.
 ///
 /// # Errors
 /// As for [`parse`].
@@ -40,7 +40,7 @@ pub(crate) fn parse_context(
     text: &str,
     directory: &Path,
     context: Option<&str>,
-    by: Reading,
+    by: KubeconfigUse,
     limits: &Limits,
 ) -> Result<Target, String> {
     let root = yaml::parse(text, &limits.document())
@@ -53,7 +53,7 @@ pub(crate) fn parse_context(
         None => None,
     };
     let server = required(cluster, "server")?.trim_end_matches('/');
-    let is_plain = server.starts_with("http://") && by == Reading::Command;
+    let is_plain = server.starts_with("http://") && by == KubeconfigUse::Command;
     if !is_plain && !server.starts_with("https://") {
         return Err(format!("server: expected an https:// URL, found {}", Escaped::new(server)));
     }
@@ -86,9 +86,9 @@ pub(crate) fn parse_context(
 }
 
 /// The credential plugin. A command with a slash is relative to `directory`, as in kubectl.
-fn exec(user: &Node, cluster: &Node, directory: &Path, by: Reading) -> Result<Option<Exec>, String> {
+fn exec(user: &Node, cluster: &Node, directory: &Path, by: KubeconfigUse) -> Result<Option<Exec>, String> {
     let Some(exec) = member(user, "exec") else { return Ok(None) };
-    if by == Reading::Server {
+    if by == KubeconfigUse::Server {
         let why = "a server runs no programs for credentials, and metriclet get does so outside of a cluster only; give it a token \
                    or a client certificate";
         return Err(format!("exec: {why}"));
@@ -139,8 +139,8 @@ fn credentials(user: &Node, reader: &Reader<'_>) -> Result<Credentials, String> 
     }
     let bearer = match (text_of(user, "token"), text_of(user, "tokenFile")) {
         // As in kubectl, the file takes precedence.
-        (_, Some(path)) => Some(Material::File(reader.directory.join(path))),
-        (Some(token), None) => Some(Material::Inline("token", token.as_bytes().to_vec())),
+        (_, Some(path)) => Some(SecretSource::File(reader.directory.join(path))),
+        (Some(token), None) => Some(SecretSource::Inline("token", token.as_bytes().to_vec())),
         (None, None) => None,
     };
     let certificate = reader.material(user, "client-certificate-data", "client-certificate")?;
@@ -160,15 +160,15 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Base64 data under one key, or a file name under another.
-    fn material(&self, node: &Node, data: &'static str, file: &str) -> Result<Option<Material>, String> {
+    fn material(&self, node: &Node, data: &'static str, file: &str) -> Result<Option<SecretSource>, String> {
         match (text_of(node, data), text_of(node, file)) {
             (Some(text), _) => {
                 let bytes = STANDARD
                     .decode(text.trim())
                     .map_err(|_| format!("{data}: expected base64, found something else"))?;
-                Ok(Some(Material::Inline(data, bytes)))
+                Ok(Some(SecretSource::Inline(data, bytes)))
             }
-            (None, Some(path)) => Ok(Some(Material::File(self.directory.join(path)))),
+            (None, Some(path)) => Ok(Some(SecretSource::File(self.directory.join(path)))),
             (None, None) => Ok(None),
         }
     }
@@ -219,8 +219,8 @@ mod tests {
 
     #[test]
     fn reads_credentials() {
-        let inline = |key, text: &str| Some(Material::Inline(key, text.as_bytes().to_vec()));
-        let file = |path: &str| Some(Material::File(path.into()));
+        let inline = |key, text: &str| Some(SecretSource::Inline(key, text.as_bytes().to_vec()));
+        let file = |path: &str| Some(SecretSource::File(path.into()));
         for (cluster, user, credentials) in [
             ("{server: 'https://k:6443/'}", "{}", Credentials::default()),
             (
@@ -265,7 +265,7 @@ mod tests {
                 "current-context: c\ncontexts:\n- {{name: c, context: {{cluster: k, user: u}}}}\nclusters:\n- {{name: k, cluster: {{server: '{server}'}}}}\n\
                  users:\n- name: u\n  user: {{{exec}}}\n"
             );
-            parse_context(&text, Path::new("/home/.kube"), None, Reading::Command, &Limits::default())
+            parse_context(&text, Path::new("/home/.kube"), None, KubeconfigUse::Command, &Limits::default())
         };
         let v1beta1 = "apiVersion: client.authentication.k8s.io/v1beta1";
         let exec = |command: &str| Exec {

@@ -39,7 +39,7 @@ struct State {
     /// see an earlier one afterwards.
     seen: Option<ResourceVersion>,
     /// The newest version that was served from the watch.
-    shown: Option<ResourceVersion>,
+    last_served: Option<ResourceVersion>,
     /// The time of the last request for pods.
     last_used: Instant,
     selections: PodSelections,
@@ -65,7 +65,7 @@ impl PodWatch {
             last_check: now,
             is_doubted: false,
             seen: None,
-            shown: None,
+            last_served: None,
             last_used: now,
             selections: PodSelections::default(),
             is_closed: false,
@@ -92,10 +92,10 @@ impl PodWatch {
         if !is_current && self.gauges.watch_state() == WatchState::Current {
             self.gauges.set_state(state.watch_state(&self.limits, now));
         }
-        let State { store, selections, shown, .. } = &mut *state;
+        let State { store, selections, last_served, .. } = &mut *state;
         let store = store.as_ref().filter(|_| is_current)?;
         let pods = selections.pods(store, of, parse, &self.limits, now)?;
-        *shown = Some(store.version());
+        *last_served = Some(store.version());
         Some(pods)
     }
 
@@ -112,13 +112,13 @@ impl PodWatch {
     }
 
     /// Makes the thread check whether the API server has lost known versions.
-    pub(super) fn doubt(&self) {
+    pub(super) fn request_check(&self) {
         self.lock().is_doubted = true;
         self.wake.notify_all();
     }
 
-    /// Whether [`Self::doubt`] was called since the last call.
-    pub(super) fn was_doubted(&self) -> bool {
+    /// Whether [`Self::request_check`] was called since the last call.
+    pub(super) fn take_check_request(&self) -> bool {
         std::mem::take(&mut self.lock().is_doubted)
     }
 
@@ -139,18 +139,18 @@ impl PodWatch {
     /// The newest version that requests may have seen.
     pub(super) fn newest(&self) -> Option<ResourceVersion> {
         let state = self.lock();
-        state.seen.max(state.shown).max(state.store.as_ref().map(PodStore::version))
+        state.seen.max(state.last_served).max(state.store.as_ref().map(PodStore::version))
     }
 
     /// The newest version that was served from the watch; `None` if only lists were served.
-    pub(super) fn shown(&self) -> Option<ResourceVersion> {
-        self.lock().shown
+    pub(super) fn last_served(&self) -> Option<ResourceVersion> {
+        self.lock().last_served
     }
 
     /// Forgets all state because the API server has lost known versions, as after a restored backup.
     pub(super) fn forget(&self) {
         let mut state = self.lock();
-        (state.store, state.seen, state.shown, state.link) = (None, None, None, Link::New);
+        (state.store, state.seen, state.last_served, state.link) = (None, None, None, Link::New);
         state.selections = PodSelections::default();
     }
 
@@ -236,7 +236,7 @@ impl PodWatch {
     }
 
     /// Updates the gauge.
-    pub(super) fn tell(&self, now: Instant) {
+    pub(super) fn publish(&self, now: Instant) {
         self.gauges.set_state(self.lock().watch_state(&self.limits, now));
     }
 

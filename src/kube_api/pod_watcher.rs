@@ -46,7 +46,7 @@ pub(super) struct PodWatcher {
 }
 
 /// Why a step failed.
-enum Trouble {
+enum WatchError {
     /// The connection or the API server failed: the watch resumes from the last version.
     Interrupted(String),
     /// What follows the last version is unavailable: the watch starts over with a list.
@@ -89,34 +89,34 @@ impl PodWatcher {
     pub(super) fn run(&mut self) {
         while !self.watch.is_over(self.clock.now().monotonic) {
             let client = self.client.clone();
-            let bug = || Err(Trouble::Lost("a bug".to_owned()));
+            let bug = || Err(WatchError::Lost("a bug".to_owned()));
             let outcome = caught(client.counters(), "watching pods", || self.step()).unwrap_or_else(bug);
             self.watch.disconnect(self.clock.now().monotonic);
             self.watch.remove_unused(self.clock.now().monotonic);
-            self.watch.tell(self.clock.now().monotonic);
+            self.watch.publish(self.clock.now().monotonic);
             let pause = match outcome {
                 Ok(()) => {
                     self.succeeded();
                     continue;
                 }
-                Err(Trouble::Refused(watch_state, why)) => {
+                Err(WatchError::Refused(watch_state, why)) => {
                     self.give_up(watch_state, &why);
                     self.limits.retry
                 }
-                Err(Trouble::Interrupted(why)) => self.failed(&why),
-                Err(Trouble::Lost(why)) => {
+                Err(WatchError::Interrupted(why)) => self.failed(&why),
+                Err(WatchError::Lost(why)) => {
                     self.must_list = true;
                     self.failed(&why)
                 }
-                Err(Trouble::Doubted(why)) => {
+                Err(WatchError::Doubted(why)) => {
                     (self.must_list, self.must_check) = (true, true);
                     self.failed(&why)
                 }
-                Err(Trouble::Regressed(why)) => {
+                Err(WatchError::Regressed(why)) => {
                     self.watch.forget();
                     self.must_check = false;
                     let _ = self.account();
-                    self.watch.tell(self.clock.now().monotonic);
+                    self.watch.publish(self.clock.now().monotonic);
                     self.failed(&why)
                 }
             };
@@ -126,8 +126,8 @@ impl PodWatcher {
     }
 
     /// One exchange, after a list if that is necessary.
-    fn step(&mut self) -> Result<(), Trouble> {
-        self.must_check |= self.watch.was_doubted() || self.watch.has_gap(self.clock.now().monotonic);
+    fn step(&mut self) -> Result<(), WatchError> {
+        self.must_check |= self.watch.take_check_request() || self.watch.has_gap(self.clock.now().monotonic);
         if self.must_check {
             self.check()?;
         }
@@ -147,14 +147,14 @@ impl PodWatcher {
 
     /// Watches a pod that cannot exist for a second: without permission to watch, a list of the whole namespace would
     /// be wasted.
-    fn try_once(&mut self) -> Result<(), Trouble> {
+    fn try_once(&mut self) -> Result<(), WatchError> {
         let (second, limits) = (Duration::from_secs(1), &self.limits);
         let path = format!("{}&fieldSelector=metadata.name%3D-", self.path("0", second));
         let called = self.client.watch(&path, limits.list_bytes, second + limits.margin, &mut |body| {
             let _ = std::io::copy(body, &mut std::io::sink());
             Ok(())
         });
-        called.map_err(|error| self.trouble(&error, "watch"))?;
+        called.map_err(|error| self.watch_error(&error, "watch"))?;
         self.is_granted = true;
         Ok(())
     }
@@ -168,7 +168,7 @@ impl PodWatcher {
         )
     }
 
-    fn list(&mut self) -> Result<ResourceVersion, Trouble> {
+    fn list(&mut self) -> Result<ResourceVersion, WatchError> {
         let (since, most) = (self.watch.newest(), self.share.free_pods());
         let namespace = &self.watch.namespace;
         let listed = objects::all_pods(&self.client, namespace, since, most, &self.limits, &mut self.pool);
@@ -178,28 +178,28 @@ impl PodWatcher {
         if self.slow_lists >= self.limits.slow_lists {
             self.slow_lists = 0;
             let why = format!("a list of them did not end in {} s", self.limits.list_timeout.as_secs());
-            return Err(Trouble::Refused(WatchState::TooLarge, why));
+            return Err(WatchError::Refused(WatchState::TooLarge, why));
         }
-        let Listed { items, version } = listed.map_err(|error| self.trouble(&error, "list"))?;
+        let Listed { items, version } = listed.map_err(|error| self.watch_error(&error, "list"))?;
         let Some(version) = version else {
-            return Err(Trouble::Refused(
+            return Err(WatchError::Refused(
                 WatchState::Unversioned,
                 "expected a resourceVersion that is a number".into(),
             ));
         };
         if since > Some(version) {
-            return Err(Trouble::Doubted("answered a list of an earlier version than requested".to_owned()));
+            return Err(WatchError::Doubted("answered a list of an earlier version than requested".to_owned()));
         }
         let now = self.clock.now();
         self.watch.fill(items, version, now.monotonic);
-        self.watch.gauges.hear(now.unix_millis);
+        self.watch.gauges.record_contact(now.unix_millis);
         self.must_list = false;
         self.account()?;
         Ok(version)
     }
 
     /// Follows changes from a version on for this duration.
-    fn follow(&mut self, from: ResourceVersion, wanted: Duration) -> Result<(), Trouble> {
+    fn follow(&mut self, from: ResourceVersion, wanted: Duration) -> Result<(), WatchError> {
         let path = self.path(from, wanted);
         let (client, longest, most) = (self.client.clone(), wanted + self.limits.margin, self.limits.list_bytes);
         let began = self.clock.now().monotonic;
@@ -210,11 +210,11 @@ impl PodWatcher {
             Ok(())
         });
         outcome?;
-        called.map_err(|error| self.trouble(&error, "watch"))?;
+        called.map_err(|error| self.watch_error(&error, "watch"))?;
         let took = self.clock.now().monotonic.saturating_duration_since(began);
         match took < self.limits.first_exchange / 5 {
             // An API server or a proxy that ends each exchange immediately.
-            true => Err(Trouble::Interrupted("the exchange ended at once".to_owned())),
+            true => Err(WatchError::Interrupted("the exchange ended at once".to_owned())),
             // Without a bookmark, a kube-apiserver whose etcd was restored from a backup cannot be distinguished from
             // one without changes: it sends no events before it reaches the version again.
             false if self.watch.gauges.events.get() == before => self.check(),
@@ -224,27 +224,27 @@ impl PodWatcher {
 
     /// Reads the newest version. The watch serves once it reaches that version; a version earlier than a known one
     /// shows that the API server has lost versions.
-    fn check(&mut self) -> Result<(), Trouble> {
+    fn check(&mut self) -> Result<(), WatchError> {
         let Some(known) = self.watch.newest() else {
             self.must_check = false;
             return Ok(());
         };
         let now = self.clock.now().monotonic;
         let newest = objects::newest_version(&self.client, &self.watch.namespace, &self.limits);
-        match newest.map_err(|error| self.trouble(&error, "list"))? {
+        match newest.map_err(|error| self.watch_error(&error, "list"))? {
             Some(newest) if newest >= known => self.watch.check(newest, now),
-            _ => return Err(Trouble::Regressed("answered a version that is earlier than a known one".to_owned())),
+            _ => return Err(WatchError::Regressed("answered a version that is earlier than a known one".to_owned())),
         }
         self.must_check = false;
         Ok(())
     }
 
     /// Reads events until the exchange ends.
-    fn read(&mut self, body: &mut dyn Read) -> Result<(), Trouble> {
+    fn read(&mut self, body: &mut dyn Read) -> Result<(), WatchError> {
         if !self.watch.connect(self.clock.now().monotonic) {
-            return Err(Trouble::Interrupted("the answer began too late".to_owned()));
+            return Err(WatchError::Interrupted("the answer began too late".to_owned()));
         }
-        self.watch.tell(self.clock.now().monotonic);
+        self.watch.publish(self.clock.now().monotonic);
         let mut lines = BufReader::with_capacity(self.limits.buffer, body);
         let (mut line, most) = (Vec::new(), self.limits.event as u64 + 1);
         loop {
@@ -255,11 +255,11 @@ impl PodWatcher {
             }
             if line.last() != Some(&b'\n') {
                 return Err(match line.len() as u64 == most {
-                    true => Trouble::Lost(format!(
+                    true => WatchError::Lost(format!(
                         "expected an event of at most {} bytes, found a longer one",
                         self.limits.event
                     )),
-                    false => Trouble::Interrupted("the exchange ended within an event".to_owned()),
+                    false => WatchError::Interrupted("the exchange ended within an event".to_owned()),
                 });
             }
             if !line.trim_ascii().is_empty() {
@@ -273,12 +273,12 @@ impl PodWatcher {
         }
     }
 
-    fn unreadable(&self, why: &str) -> Trouble {
+    fn unreadable(&self, why: &str) -> WatchError {
         debug!("cannot read an event of pods in namespace {}: {}", self.watch.namespace, printable(&why));
-        Trouble::Lost("answered an event that cannot be read".to_owned())
+        WatchError::Lost("answered an event that cannot be read".to_owned())
     }
 
-    fn apply(&mut self, event: WatchEvent) -> Result<(), Trouble> {
+    fn apply(&mut self, event: WatchEvent) -> Result<(), WatchError> {
         self.watch.gauges.events.increment();
         let now = self.clock.now();
         let (now, unix_millis) = (now.monotonic, now.unix_millis);
@@ -292,21 +292,21 @@ impl PodWatcher {
             WatchEvent::Bookmark(version) => {
                 self.watch.change(now, |store| store.version() == version || store.reach(version))
             }
-            WatchEvent::Error(410) => return Err(Trouble::Lost("answered 410: the version is too old".to_owned())),
-            WatchEvent::Error(code) => return Err(Trouble::Lost(format!("answered an event with the code {code}"))),
+            WatchEvent::Error(410) => return Err(WatchError::Lost("answered 410: the version is too old".to_owned())),
+            WatchEvent::Error(code) => return Err(WatchError::Lost(format!("answered an event with the code {code}"))),
         };
         if later == Some(false) {
-            return Err(Trouble::Doubted("answered a version that is earlier than a previous one".to_owned()));
+            return Err(WatchError::Doubted("answered a version that is earlier than a previous one".to_owned()));
         }
-        self.watch.gauges.hear(unix_millis);
+        self.watch.gauges.record_contact(unix_millis);
         if is_bookmark || self.watch.gauges.watch_state() != WatchState::Current {
-            self.watch.tell(now);
+            self.watch.publish(now);
         }
         self.account()
     }
 
     /// Checks that the pods fit into the budget of all watches.
-    fn account(&mut self) -> Result<(), Trouble> {
+    fn account(&mut self) -> Result<(), WatchError> {
         let mut size = self.watch.size();
         if !self.take(size) {
             size = self.watch.forget_left();
@@ -363,25 +363,26 @@ impl PodWatcher {
     }
 
     /// Classifies a failed call. The text of the cause is the same while it lasts; its details are logged here.
-    fn trouble(&self, error: &CallError, verb: &str) -> Trouble {
+    fn watch_error(&self, error: &CallError, verb: &str) -> WatchError {
         debug!("cannot {verb} pods in namespace {}: {}", self.watch.namespace, error.detail());
         match &error.failure {
-            CallFailure::Code(403, _) => {
-                Trouble::Refused(WatchState::Denied, format!("RBAC does not grant Metriclet the verb {verb} on pods"))
-            }
+            CallFailure::Code(403, _) => WatchError::Refused(
+                WatchState::Denied,
+                format!("RBAC does not grant Metriclet the verb {verb} on pods"),
+            ),
             CallFailure::Code(404 | 405 | 501, _) if verb == "watch" => {
-                Trouble::Refused(WatchState::Unsupported, error.to_string())
+                WatchError::Refused(WatchState::Unsupported, error.to_string())
             }
             _ if verb == "list" && error.is_too_large() => self.too_large(),
-            CallFailure::Code(410, _) => Trouble::Lost(error.to_string()),
-            _ if error.is_version_too_large() => Trouble::Doubted(error.to_string()),
-            _ => Trouble::Interrupted(error.to_string()),
+            CallFailure::Code(410, _) => WatchError::Lost(error.to_string()),
+            _ if error.is_version_too_large() => WatchError::Doubted(error.to_string()),
+            _ => WatchError::Interrupted(error.to_string()),
         }
     }
 
-    fn too_large(&self) -> Trouble {
+    fn too_large(&self) -> WatchError {
         let most = self.limits.pods;
-        Trouble::Refused(
+        WatchError::Refused(
             WatchState::TooLarge,
             format!("more than {most} pods in all namespaces in use, or too many bytes"),
         )

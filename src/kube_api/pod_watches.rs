@@ -4,7 +4,6 @@
 //! watch is current, and whenever it is not, each request lists its pods itself. A request never sees an earlier state
 //! than a previous one: the newest version of these lists is kept, a watch is not used before it reaches that version,
 //! and a list after a watch must not be older than the watch.
-//! watch must not be older than that.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -67,7 +66,7 @@ impl PodWatches {
 
     /// The version that a list must not be older than.
     pub(crate) fn since(&self, of: Selection<'_>) -> Option<ResourceVersion> {
-        self.of(of)?.shown()
+        self.of(of)?.last_served()
     }
 
     /// Records that a request needed a list, of this version or too large; its namespace is in use.
@@ -94,10 +93,10 @@ impl PodWatches {
         }
     }
 
-    /// Makes the watch check the API server, which does not know a known version: its cache lags, or a backup was
-    /// restored.
-    pub(crate) fn doubt(&self, of: Selection<'_>) {
-        self.of(of).iter().for_each(|watch| watch.doubt());
+    /// Makes the watch check whether the API server has lost a version that requests have seen: either its cache lags, or a
+    /// backup was restored.
+    pub(crate) fn request_check(&self, of: Selection<'_>) {
+        self.of(of).iter().for_each(|watch| watch.request_check());
     }
 
     fn of(&self, of: Selection<'_>) -> Option<Arc<PodWatch>> {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::exec::{Cluster, Issued};
 use super::target::Target;
 use crate::config::limits::{CacheLimits, Limits};
-use crate::http::address::Reach;
+use crate::http::address::AllowedAddresses;
 use crate::http::client::{Client, Options};
 use crate::http::credentials::Credentials;
 use crate::http::resolve::Resolver;
@@ -65,7 +65,7 @@ impl Session {
             }
         };
         let tls = server.starts_with("https://");
-        let options = Options { reach: Reach::Anywhere, tls, keep_alive: true, gzip: false, proxy: None };
+        let options = Options { reach: AllowedAddresses::Anywhere, tls, keep_alive: true, gzip: false, proxy: None };
         let http = Client::new(options, credentials, &self.limits, self.resolver.clone(), Arc::default());
         Ok(current.insert(Arc::new(LoggedIn { http, expires, proved: AtomicBool::new(false) })).clone())
     }
@@ -116,13 +116,13 @@ mod tests {
 
     #[test]
     fn runs_again_when_credentials_expire_or_are_rejected() {
-        let lasting = session(r#""token":"t""#);
-        let first = lasting.logged_in().unwrap();
-        assert!(Arc::ptr_eq(&first, &lasting.logged_in().unwrap()));
-        assert!(!lasting.note(&first, false), "the server never took it");
-        assert!(!lasting.note(&first, true));
-        assert!(lasting.note(&first, false));
-        assert!(!Arc::ptr_eq(&first, &lasting.logged_in().unwrap()));
+        let freshness = session(r#""token":"t""#);
+        let first = freshness.logged_in().unwrap();
+        assert!(Arc::ptr_eq(&first, &freshness.logged_in().unwrap()));
+        assert!(!freshness.note(&first, false), "the server never took it");
+        assert!(!freshness.note(&first, true));
+        assert!(freshness.note(&first, false));
+        assert!(!Arc::ptr_eq(&first, &freshness.logged_in().unwrap()));
         let ended = session(r#""token":"t","expirationTimestamp":"2020-01-01T00:00:00Z""#);
         assert!(!Arc::ptr_eq(&ended.logged_in().unwrap(), &ended.logged_in().unwrap()));
     }

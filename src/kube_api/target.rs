@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::exec::Exec;
-use crate::http::credentials::{Credentials, Material};
+use crate::http::credentials::{Credentials, SecretSource};
 
 /// The directory with a container's service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -24,7 +24,7 @@ impl Target {
     pub fn in_cluster(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let (host, port) = (variable("KUBERNETES_SERVICE_HOST")?, variable("KUBERNETES_SERVICE_PORT")?);
         let host = if host.contains(':') { format!("[{host}]") } else { host };
-        let file = |name: &str| Material::File(Path::new(SERVICE_ACCOUNT).join(name));
+        let file = |name: &str| SecretSource::File(Path::new(SERVICE_ACCOUNT).join(name));
         Some(Self {
             server: format!("https://{host}:{port}"),
             credentials: Credentials {

@@ -10,7 +10,7 @@ use crate::config::model::Rule;
 use crate::parse::duration::millis;
 use crate::promql::matcher::BadRegex;
 use crate::promql::{Bindings, Window};
-use crate::source::page::Want;
+use crate::source::page::WantedValues;
 use crate::source::upstream::Upstream;
 
 /// A rule with the state that serving needs.
@@ -21,7 +21,7 @@ pub struct ActiveRule {
     /// The upstream of its pages.
     pub upstream: Arc<Upstream>,
     /// The series or values that it reads from them.
-    pub want: Want,
+    pub want: WantedValues,
     /// Its last valid values, with `onMissing: last`.
     pub last: Option<Arc<LastValues>>,
     /// Its samples, if its value needs samples over time.
@@ -34,7 +34,7 @@ pub struct ActiveRule {
     pub implicit: bool,
 }
 
-/// The samples of a rule, and how they are taken.
+/// The samples of a rule, and the settings of its sampling.
 #[derive(Clone, Debug)]
 pub struct Sampling {
     /// The samples.
@@ -86,8 +86,8 @@ impl ActiveRule {
 }
 
 impl Sampling {
-    /// The ranges and offsets of a rule.
-    pub(super) fn of(want: &Want, limits: &Limits, budget: &Arc<SampleBudget>) -> Option<Self> {
+    /// The sampling for these wanted values; `None` if no selector has a range or an offset.
+    pub(super) fn of(want: &WantedValues, limits: &Limits, budget: &Arc<SampleBudget>) -> Option<Self> {
         let windows: Vec<Window> = want.query.windows().collect();
         let longest = windows.iter().map(|window| window.reach()).max()?;
         let interval = limits.sampling.interval_for(Window::shortest(&windows)?.reach());

@@ -6,10 +6,10 @@ use super::subject::Subject;
 use super::trace::{Event, Trace};
 use super::{fleet, pods, prometheus, url};
 use crate::config::model::Target;
-use crate::source::waiting::Patience;
+use crate::source::waiting::AllowedWaits;
 
 /// The requested values.
-pub(super) fn answer(subject: &Subject<'_>, patience: Patience, trace: &mut Trace) -> Result<MetricValues, Failure> {
+pub(super) fn answer(subject: &Subject<'_>, waits: AllowedWaits, trace: &mut Trace) -> Result<MetricValues, Failure> {
     trace.record(|| Event::Rule {
         metric: subject.served.rule.name.clone(),
         resource: Some(subject.kind.resource.clone()),
@@ -17,12 +17,12 @@ pub(super) fn answer(subject: &Subject<'_>, patience: Patience, trace: &mut Trac
     });
     subject.check_namespace()?;
     let selector = subject.metric_selector()?;
-    let mut lasting = None;
+    let mut freshness = None;
     let items = match &subject.served.upstream.source().target {
-        Target::Url(_) => url::answer(subject, patience, &mut lasting, trace)?,
-        Target::Pods(pods) if subject.served.joins_pages() => fleet::answer(subject, pods, patience, trace)?,
-        Target::Pods(pods) => pods::answer(subject, pods, patience, &mut lasting, trace)?,
-        Target::Prometheus(_) => prometheus::answer(subject, patience, trace)?,
+        Target::Url(_) => url::answer(subject, waits, &mut freshness, trace)?,
+        Target::Pods(pods) if subject.served.joins_pages() => fleet::answer(subject, pods, waits, trace)?,
+        Target::Pods(pods) => pods::answer(subject, pods, waits, &mut freshness, trace)?,
+        Target::Prometheus(_) => prometheus::answer(subject, waits, trace)?,
     };
-    Ok(MetricValues { items, selector, lasting })
+    Ok(MetricValues { items, selector, freshness })
 }

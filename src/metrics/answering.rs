@@ -1,4 +1,4 @@
-//! The answers of rules: from the entries for a request to its values.
+//! Answers requests by rules: computes the values for the entries of a request.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::active_rule::ActiveRule;
 use super::answer;
 use super::entries::Entry;
 use super::external::ExternalSubject;
-use super::failure::{DescribedMetric, Failure};
+use super::failure::{Failure, MetricReference};
 use super::objects::Objects;
 use super::request::{ExternalRequest, ExternalValues, MetricRequest, MetricValues};
 use super::rules::{ExternalEntry, Rules};
@@ -22,8 +22,8 @@ use crate::kube::kinds;
 use crate::parse::path::MetricPath;
 use crate::promql::Bindings;
 use crate::source::shared::Shared;
-use crate::source::waiting::Patience;
-use crate::telemetry::clock::Steady;
+use crate::source::waiting::AllowedWaits;
+use crate::telemetry::clock::SteadyClock;
 
 /// Everything that rules need to answer.
 #[derive(Clone, Debug)]
@@ -31,17 +31,17 @@ pub(super) struct Answering {
     pub(super) shared: Arc<Shared>,
     pub(super) objects: Arc<OnceCell<Objects>>,
     pub(super) scraper: Arc<Scraper>,
-    pub(super) steady: Steady,
+    pub(super) steady: SteadyClock,
 }
 
 impl Answering {
-    /// The values of objects by these entries of the rules.
+    /// The values of objects, computed by these entries of the rules.
     pub(super) fn objects(
         &self,
         rules: &Rules,
         entries: Vec<Entry>,
         request: MetricRequest<'_>,
-        patience: Patience,
+        waits: AllowedWaits,
         trace: &mut Trace,
     ) -> Result<MetricValues, Failure> {
         let mut answer = |entry| {
@@ -49,8 +49,8 @@ impl Answering {
             let subject = Subject { request, served: &served, kind: &kind, services: self.services() };
             let served = subject.bound()?;
             let subject = Subject { served: &served, ..subject };
-            answer::answer(&subject, patience, trace)
-                .or_else(|failure| unavailable::answer(&subject, failure, patience, trace))
+            answer::answer(&subject, waits, trace)
+                .or_else(|failure| unavailable::answer(&subject, failure, waits, trace))
         };
         match <[Entry; 1]>::try_from(entries) {
             Ok([entry]) => answer(entry),
@@ -63,16 +63,16 @@ impl Answering {
         &self,
         rules: &Rules,
         request: ExternalRequest<'_>,
-        patience: Patience,
+        waits: AllowedWaits,
         trace: &mut Trace,
     ) -> Result<ExternalValues, Failure> {
-        let metric = DescribedMetric::External(request.path);
+        let metric = MetricReference::External(request.path);
         match rules.find_external(&request.path.metric) {
             ExternalEntry::Rule(served) => {
                 let bindings = Bindings { namespace: Some(&request.path.namespace), ..Bindings::default() };
                 let served = served.bound(&bindings, self.shared.limits().expression.regex);
                 let served = served.map_err(|error| Failure::BadRequest(format!("{metric}: {error}")))?;
-                ExternalSubject { request, served: &served, services: self.services() }.answer(patience, trace)
+                ExternalSubject { request, served: &served, services: self.services() }.answer(waits, trace)
             }
             ExternalEntry::Broken(problem) => Err(Failure::Unavailable(format!("{metric}: {problem}"))),
             ExternalEntry::Unknown => {
@@ -99,11 +99,11 @@ fn rule(rules: &Rules, path: &MetricPath, entry: Entry) -> Result<(Arc<ActiveRul
         Entry::Rule(served, kind) if kind.namespaced == path.namespace.is_some() => Ok((served, kind)),
         Entry::Rule(_, kind) => Err(Failure::NotFound(format!(
             "{}: {} are {}",
-            DescribedMetric::Objects(path),
+            MetricReference::Objects(path),
             kind.resource,
             if kind.namespaced { "in namespaces, and the path names none" } else { "not in namespaces" }
         ))),
-        Entry::Broken(problem) => Err(Failure::Unavailable(format!("{}: {problem}", DescribedMetric::Objects(path)))),
+        Entry::Broken(problem) => Err(Failure::Unavailable(format!("{}: {problem}", MetricReference::Objects(path)))),
         Entry::Unknown => {
             let hint = match (rules.resources_of(&path.metric).as_slice(), kinds::suggest(&path.resource)) {
                 ([], _) if rules.has_external(&path.metric) => {
@@ -115,7 +115,7 @@ fn rule(rules: &Rules, path: &MetricPath, entry: Entry) -> Result<(Arc<ActiveRul
                 ([], _) => String::new(),
                 (resources, _) => format!("; there are rules for {}", resources.join(", ")),
             };
-            Err(Failure::NotFound(format!("{}: no rule is configured for it{hint}", DescribedMetric::Objects(path))))
+            Err(Failure::NotFound(format!("{}: no rule is configured for it{hint}", MetricReference::Objects(path))))
         }
     }
 }

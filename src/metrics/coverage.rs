@@ -28,7 +28,7 @@ pub(super) struct Coverage {
 
 impl PodCount {
     /// Whether there is no pod, not even a pending one.
-    pub(super) fn is_of_none(self) -> bool {
+    pub(super) fn has_no_pods(self) -> bool {
         self == Self::default()
     }
 }
@@ -129,7 +129,7 @@ mod tests {
         let after = |skipped: &[(&str, SkippedTarget)]| {
             let mut coverage = Coverage::default();
             skipped.iter().for_each(|(phase, why)| coverage.skip(&in_phase(phase), *why));
-            (coverage.count.is_of_none(), coverage.check(100).is_ok())
+            (coverage.count.has_no_pods(), coverage.check(100).is_ok())
         };
         for (skipped, expected) in [
             (&[][..], (true, true)),

@@ -60,7 +60,7 @@ impl Entries {
     ) {
         let is_kept = |slot: &&Slot| {
             let is_its = object.is_none() || slot.object.as_ref() == object;
-            // Another rule may have taken over an object.
+            // Another rule may describe the object now.
             let is_free = slot.object.is_none()
                 || self.of(resource, metric).all(|served| served.object.is_some() && served.object != slot.object);
             matches!(slot.entry, Entry::Rule(..)) && is_its && is_free
@@ -85,7 +85,7 @@ impl Entries {
         self.of(resource, metric).map(|slot| &slot.entry).next()
     }
 
-    /// The entry for a rule.
+    /// The entry for the objects of a rule, or else the first one for its resource and metric.
     pub(super) fn in_place_of(&self, rule: &Rule, kind: &ObjectKind) -> Option<&Entry> {
         let same = self.of(&kind.resource, &rule.name).find(|slot| slot.object.as_ref() == described(rule));
         same.map(|slot| &slot.entry).or_else(|| self.first(&kind.resource, &rule.name))
@@ -128,7 +128,7 @@ impl Entries {
         listed.filter(|(resource, metric, _)| seen.insert((*resource, *metric))).collect()
     }
 
-    /// Every metric, resource and object with its entry, in no order of metrics.
+    /// Every metric, resource and object with its entry; metrics are in no particular order.
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str, Option<&DescribedObject>, &Entry)> {
         let slots = self.by_metric.iter().flat_map(|(metric, slots)| slots.iter().map(move |slot| (metric, slot)));
         slots.map(|(metric, slot)| (metric.as_str(), slot.resource.as_str(), slot.object.as_ref(), &slot.entry))

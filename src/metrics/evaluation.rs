@@ -10,9 +10,9 @@ use crate::promql::evaluate::{Element, Labels, Times, aggregate_all, evaluate};
 use crate::promql::{Aggregation, Expr, VectorSelector};
 use crate::source::page::Series;
 
-/// Evaluates an expression over the series of one object on a page. `is_loose`: there may be others among them.
-pub(super) fn series(expr: &Expr, series: &[&Series], scraped: i64, is_loose: bool) -> Finding {
-    match evaluate(expr, &PageData::new(expr, series, scraped, is_loose), scraped) {
+/// Evaluates an expression over the series of one object on a page. `may_have_unmatched`: some series may match no selector.
+pub(super) fn series(expr: &Expr, series: &[&Series], scraped: i64, may_have_unmatched: bool) -> Finding {
+    match evaluate(expr, &PageData::new(expr, series, scraped, may_have_unmatched), scraped) {
         Ok(elements) if elements.is_empty() && !series.is_empty() => Finding::Nothing(filtered(expr, series)),
         Ok(elements) => one(&elements),
         Err(error) => Finding::Unusable(RefusalReason::Evaluation(error)),
@@ -38,8 +38,8 @@ pub(super) fn gauges(series: &[&Series], scraped: i64) -> Finding {
     one(&series.iter().map(|series| page_data::element(series, scraped)).collect::<Vec<_>>())
 }
 
-/// Evaluates the values that a JSONPath or a regular expression selects. `is_empty`: there are none, in an existing
-/// container.
+/// Evaluates the values that a JSONPath or a regular expression selects. `is_empty`: an existing container has no
+/// values.
 pub(super) fn values(
     aggregation: Option<ValueAggregation>,
     values: &[Result<f64, &'static str>],

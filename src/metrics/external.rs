@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::active_rule::ActiveRule;
-use super::failure::{About, DescribedMetric, Failure};
+use super::failure::{About, Failure, MetricReference};
+use super::freshness::Freshness;
 use super::judgement::{Judgement, Scrape};
 use super::last::ValueKey;
-use super::lasting::Lasting;
 use super::naming;
 use super::outcome::{Finding, Number, ServedValue, Verdict, judge_unavailable};
 use super::page_members;
@@ -31,7 +31,7 @@ use crate::parse::url_template::Values;
 use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::{Element, Labels};
 use crate::source::page_request::PageRequest;
-use crate::source::waiting::Patience;
+use crate::source::waiting::AllowedWaits;
 
 /// A request for an external metric, with the rule that answers it.
 #[derive(Clone, Copy)]
@@ -46,26 +46,26 @@ type FoundValues = Result<Vec<(Labels, Finding)>, MissingReason>;
 
 impl ExternalSubject<'_> {
     /// All values of the requested metric.
-    pub(super) fn answer(&self, patience: Patience, trace: &mut Trace) -> Result<ExternalValues, Failure> {
+    pub(super) fn answer(&self, waits: AllowedWaits, trace: &mut Trace) -> Result<ExternalValues, Failure> {
         let about = self.about();
         trace.record(|| Event::Rule { metric: self.served.rule.name.clone(), resource: None, value: about.value() });
         if !self.served.answers(Some(&self.request.path.namespace)) {
             return Err(about.foreign_namespace());
         }
-        let mut lasting = None;
+        let mut freshness = None;
         let answer = match &self.served.upstream.source().target {
-            Target::Url(_) => self.of_url(patience, &mut lasting, trace),
-            Target::Prometheus(_) => query::answer(self, patience, trace),
+            Target::Url(_) => self.of_url(waits, &mut freshness, trace),
+            Target::Prometheus(_) => query::answer(self, waits, trace),
             Target::Pods(of) => match &of.set {
-                Some(set) => self.of_pods(of, set, patience, trace),
+                Some(set) => self.of_pods(of, set, waits, trace),
                 None => return Err(about.page(&"an external metric needs a fixed set of pods")),
             },
         };
         let items = answer.or_else(|failure| self.unavailable(failure, trace))?;
-        Ok(ExternalValues { metric: self.served.rule.name.clone(), items, lasting })
+        Ok(ExternalValues { metric: self.served.rule.name.clone(), items, freshness })
     }
 
-    /// The values by `onUnavailable`: one number, or the complete last response.
+    /// The values that `onUnavailable` provides: one number, or the complete last response.
     fn unavailable(&self, failure: Failure, trace: &mut Trace) -> Result<Vec<ExternalMetricValue>, Failure> {
         if !matches!(failure, Failure::SourceFailed(_)) {
             return Err(failure);
@@ -91,7 +91,7 @@ impl ExternalSubject<'_> {
             Some(values) => Ok(values
                 .into_iter()
                 .map(|(value, item)| {
-                    judgement.stands_in(&shown(&item.metric_labels), value, trace);
+                    judgement.trace_fallback(&shown(&item.metric_labels), value, trace);
                     item
                 })
                 .collect()),
@@ -115,8 +115,8 @@ impl ExternalSubject<'_> {
 
     fn of_url(
         &self,
-        patience: Patience,
-        lasting: &mut Option<Lasting>,
+        waits: AllowedWaits,
+        freshness: &mut Option<Freshness>,
         trace: &mut Trace,
     ) -> Result<Vec<ExternalMetricValue>, Failure> {
         let about = self.about();
@@ -135,12 +135,12 @@ impl ExternalSubject<'_> {
             let samples = over_time::page_samples(self.served, &about, self.services, sampling, trace)?;
             return samples::answer(self, samples, trace);
         }
-        let page = url::fetch(self.served, &about, &request, patience, trace)?;
+        let page = url::fetch(self.served, &about, &request, waits, trace)?;
         let members = page_members::page_members(self.served, &about, &page, trace)?;
         let found = values::of_page(self, members, page.at)?;
         let items = self.items(found, page_members::scrape(self.served, &page), trace)?;
         let times = items.iter().map(|item| item.timestamp.millis());
-        *lasting = Lasting::of_page(self.served, &page, times, self.services.shared.clock().now());
+        *freshness = Freshness::of_page(self.served, &page, times, self.services.shared.clock().now());
         Ok(items)
     }
 
@@ -149,7 +149,7 @@ impl ExternalSubject<'_> {
         &self,
         of: &Pods,
         set: &PodSet,
-        patience: Patience,
+        waits: AllowedWaits,
         trace: &mut Trace,
     ) -> Result<Vec<ExternalMetricValue>, Failure> {
         let (served, about, services) = (self.served, self.about(), self.services);
@@ -157,7 +157,7 @@ impl ExternalSubject<'_> {
             let samples = fleet::samples(served, &about, services, sampling, set, trace)?;
             return samples::answer(self, samples, trace);
         }
-        let joined = fleet::scrape(served, &about, services, of, set, patience, trace)?;
+        let joined = fleet::scrape(served, &about, services, of, set, waits, trace)?;
         let scrape = fleet::of_pages(&joined, served, services);
         let found = values::of_joined(self, &fleet::members(&joined, served, &about, services, trace)?, scrape.at)?;
         self.items(found, scrape, trace)
@@ -165,7 +165,7 @@ impl ExternalSubject<'_> {
 
     fn about(&self) -> About<'_> {
         let ActiveRule { rule, upstream, implicit, .. } = &**self.served;
-        let metric = DescribedMetric::External(self.request.path);
+        let metric = MetricReference::External(self.request.path);
         About { metric, rule, source: &upstream.source().name, implicit: *implicit }
     }
 
@@ -209,7 +209,7 @@ impl ExternalSubject<'_> {
         }
     }
 
-    /// Judges the values that were found. One value that may not be served makes the whole response an error.
+    /// Judges the values that were found. One value that cannot be served makes the whole response an error.
     fn items(
         &self,
         found: FoundValues,
@@ -304,7 +304,7 @@ fn as_map(labels: &Labels) -> BTreeMap<String, String> {
     sort::map(labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())))
 }
 
-/// `{queue="mail"}`
+/// The labels as text, such as `{queue="mail"}`.
 fn shown(labels: &BTreeMap<String, String>) -> String {
     let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     format!("{{{}}}", labels.join(","))

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::objects::Unlisted;
+use super::objects::ListError;
 use super::reason::{MissingReason, NotAGauge, RefusalReason};
 use crate::config::model::{DescribedObject, Identity, NamespaceLabels, Rule};
 use crate::kube::status::Status;
@@ -50,7 +50,7 @@ impl std::error::Error for Failure {}
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About<'a> {
     /// The metric, and the objects or the namespace.
-    pub metric: DescribedMetric<'a>,
+    pub metric: MetricReference<'a>,
     /// The rule that serves the metric.
     pub rule: &'a Rule,
     /// The rule's source by name.
@@ -64,18 +64,18 @@ impl About<'_> {
     pub(crate) fn missing(&self, reason: &MissingReason) -> Failure {
         let hint = match reason {
             MissingReason::NoObjectLabel(_) if self.implicit => match self.metric {
-                DescribedMetric::Objects(MetricPath { namespace, resource, name: ObjectName::One(name), .. }) => {
+                MetricReference::Objects(MetricPath { namespace, resource, name: ObjectName::One(name), .. }) => {
                     let space = namespace.iter().map(|namespace| format!("/{namespace}")).collect::<String>();
                     format!("; --describes {resource}{space}/{name} would bind it")
                 }
                 _ => String::new(),
             },
-            // The query was narrowed to it, and the series may carry that of their exporter.
+            // The query was restricted to the requested namespace, and this label may hold the exporter's namespace.
             MissingReason::NoResult => match (&self.rule.identity, self.metric) {
                 (
                     Identity::Labels { namespace: NamespaceLabels::First(labels), .. }
                     | Identity::Value { namespace: NamespaceLabels::First(labels) },
-                    DescribedMetric::Objects(MetricPath { namespace: Some(namespace), .. }),
+                    MetricReference::Objects(MetricPath { namespace: Some(namespace), .. }),
                 ) => labels.first().map(|label| format!(" with {label}={namespace:?}")).unwrap_or_default(),
                 _ => String::new(),
             },
@@ -90,7 +90,7 @@ impl About<'_> {
         Failure::Unavailable(format!("{}: {reason}{hint}; {}", self.subject(), self.origin()))
     }
 
-    /// The rule that would serve a series of `--upstream`: of a counter, its rate.
+    /// The text of a rule that would serve a series of `--upstream`; for a counter, its rate.
     fn rule_to_write(&self, reason: &RefusalReason) -> String {
         let metric = self.metric.name();
         let selector = VectorSelector::named(metric).to_string();
@@ -107,8 +107,8 @@ impl About<'_> {
             _ => return String::new(),
         };
         let object = match self.metric {
-            DescribedMetric::Objects(path) => format!("object: {}", path.resource),
-            DescribedMetric::External(_) => "external: true".to_owned(),
+            MetricReference::Objects(path) => format!("object: {}", path.resource),
+            MetricReference::External(_) => "external: true".to_owned(),
         };
         let place = match (value.contains("rate("), object.as_str()) {
             (false, _) => "",
@@ -132,10 +132,10 @@ impl About<'_> {
     }
 
     /// There is no list of objects.
-    pub(crate) fn unlisted(&self, unlisted: &Unlisted) -> Failure {
+    pub(crate) fn unlisted(&self, unlisted: &ListError) -> Failure {
         match unlisted {
-            Unlisted::WouldWait => Failure::WouldWait(Waiting::KubernetesLists),
-            Unlisted::Failed(why) => self.page(why),
+            ListError::WouldWait => Failure::WouldWait(Waiting::KubernetesLists),
+            ListError::Failed(why) => self.page(why),
         }
     }
 
@@ -147,13 +147,13 @@ impl About<'_> {
     /// No object has this name, or `labelSelector` selects none.
     pub(crate) fn no_object(&self) -> Failure {
         let why = match self.metric {
-            DescribedMetric::Objects(MetricPath { name: ObjectName::All, .. }) => "labelSelector matches no object",
+            MetricReference::Objects(MetricPath { name: ObjectName::All, .. }) => "labelSelector matches no object",
             _ => "there is no such object",
         };
         Failure::NotFound(format!("{}: {why}", self.subject()))
     }
 
-    /// No object has this name, or its kind has no selector of pods.
+    /// No object has this name, or its kind has no scale subresource.
     pub(crate) fn no_scale(&self) -> Failure {
         Failure::NotFound(format!("{}: there is no such object, or its kind has no scale subresource", self.subject()))
     }
@@ -174,11 +174,11 @@ impl About<'_> {
             "{}: {}",
             self.subject(),
             match self.metric {
-                DescribedMetric::Objects(_) => format!(
+                MetricReference::Objects(_) => format!(
                     "source {} may not describe objects of this namespace; its namespaces: in the configuration says which",
                     self.source
                 ),
-                DescribedMetric::External(_) =>
+                MetricReference::External(_) =>
                     "this namespace may not ask for it; namespaces: of the rule, or of its \
                                                  source, says which may"
                         .to_owned(),
@@ -186,7 +186,7 @@ impl About<'_> {
         ))
     }
 
-    fn subject(&self) -> DescribedMetric<'_> {
+    fn subject(&self) -> MetricReference<'_> {
         self.metric
     }
 
@@ -202,12 +202,12 @@ impl About<'_> {
 
 /// The metric of a request, as text: `queue_depth of services/web in namespace shop`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum DescribedMetric<'a> {
+pub(crate) enum MetricReference<'a> {
     Objects(&'a MetricPath),
     External(&'a ExternalPath),
 }
 
-impl<'a> DescribedMetric<'a> {
+impl<'a> MetricReference<'a> {
     fn name(self) -> &'a str {
         match self {
             Self::Objects(path) => &path.metric,
@@ -216,7 +216,7 @@ impl<'a> DescribedMetric<'a> {
     }
 }
 
-impl fmt::Display for DescribedMetric<'_> {
+impl fmt::Display for MetricReference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let MetricPath { namespace, resource, name, metric, .. } = match self {
             Self::Objects(path) => path,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::entries::{Entry, described};
-use super::failure::{DescribedMetric, Failure};
+use super::failure::{Failure, MetricReference};
 use super::request::{ExternalRequest, ExternalValues, MetricRequest, MetricValues};
 use super::rules::{ExternalEntry, Rules};
 use super::trace::{Event, Trace};
@@ -15,18 +15,18 @@ use crate::kube::received::Received;
 use crate::parse::path::{ApiPath, ExternalPath, Group, MetricPath, ObjectName};
 use crate::parse::percent::Encoded;
 use crate::parse::selector::Selector;
-use crate::source::waiting::{Patience, Waiting};
+use crate::source::waiting::{AllowedWaits, Waiting};
 
 /// What serves a request.
 pub(super) enum Serving {
-    /// Rules, or the reason why there is none.
+    /// Rules, or no rule, and then the reason.
     Rules,
-    /// Another adapter, as no rule does.
+    /// Another adapter, because no rule serves the request.
     Adapter(Arc<Adapter>),
     /// Another adapter, in addition to rules.
     Shadowed(Arc<Adapter>),
     /// Nothing: another Metriclet has forwarded it, and this one would do so again.
-    Loop,
+    ForwardingLoop,
 }
 
 impl Rules {
@@ -43,7 +43,7 @@ impl Rules {
             };
         }
         match forward.of_metric(Group::Custom, &request.path.metric) {
-            Some(_) if request.is_forwarded => Serving::Loop,
+            Some(_) if request.is_forwarded => Serving::ForwardingLoop,
             Some(adapter) => Serving::Adapter(adapter.clone()),
             None => Serving::Rules,
         }
@@ -62,7 +62,7 @@ impl Rules {
             };
         }
         match forward.of_metric(Group::External, &path.metric) {
-            Some(_) if request.is_forwarded => Serving::Loop,
+            Some(_) if request.is_forwarded => Serving::ForwardingLoop,
             Some(adapter) => Serving::Adapter(adapter.clone()),
             None => Serving::Rules,
         }
@@ -109,19 +109,19 @@ pub(super) fn objects(
     adapter: &Adapter,
     request: MetricRequest<'_>,
     is_shadowed: bool,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<MetricValues, Failure> {
     let selectors = [("labelSelector", request.label_selector), ("metricLabelSelector", request.metric_selector)];
     let path = adapter.path(request.path) + &query(&selectors);
-    let metric = DescribedMetric::Objects(request.path);
-    match &answer(adapter, &path, metric, is_shadowed, patience, trace)?.received {
+    let metric = MetricReference::Objects(request.path);
+    match &answer(adapter, &path, metric, is_shadowed, waits, trace)?.received {
         Received::Custom(name, items) => {
             check(adapter, metric, name.as_deref().is_none_or(|name| name == request.path.metric), "another metric")?;
             check(adapter, metric, items.iter().all(|item| is_of(item, request.path)), "another object")?;
             let selector = Some(request.metric_selector).filter(|selector| !selector.is_everything());
             let selector = selector.and_then(|selector| LabelSelector::from_selector(selector).ok());
-            Ok(MetricValues { items: items.clone(), selector, lasting: None })
+            Ok(MetricValues { items: items.clone(), selector, freshness: None })
         }
         _ => Err(unexpected(adapter, metric)),
     }
@@ -132,24 +132,24 @@ pub(super) fn external(
     adapter: &Adapter,
     request: ExternalRequest<'_>,
     is_shadowed: bool,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<ExternalValues, Failure> {
     let path = adapter.path(request.path) + &query(&[("labelSelector", request.selector)]);
-    let metric = DescribedMetric::External(request.path);
-    match &answer(adapter, &path, metric, is_shadowed, patience, trace)?.received {
+    let metric = MetricReference::External(request.path);
+    match &answer(adapter, &path, metric, is_shadowed, waits, trace)?.received {
         Received::External(name, items) => {
             let is_its = name.as_deref().is_none_or(|name| name.eq_ignore_ascii_case(&request.path.metric));
             check(adapter, metric, is_its, "another metric")?;
             let metric = name.clone().unwrap_or_else(|| request.path.metric.clone());
-            Ok(ExternalValues { metric, items: items.clone(), lasting: None })
+            Ok(ExternalValues { metric, items: items.clone(), freshness: None })
         }
         _ => Err(unexpected(adapter, metric)),
     }
 }
 
-/// The failure of a request that has come back.
-pub(super) fn leads_back(group: Group, metric: &str) -> Failure {
+/// The failure of a forwarded request that has come back.
+pub(super) fn is_forwarding_loop(group: Group, metric: &str) -> Failure {
     let key = match group {
         Group::Custom => "to",
         Group::External => "external",
@@ -163,14 +163,14 @@ pub(super) fn leads_back(group: Group, metric: &str) -> Failure {
 fn answer(
     adapter: &Adapter,
     path: &str,
-    metric: DescribedMetric<'_>,
+    metric: MetricReference<'_>,
     is_shadowed: bool,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<Arc<AdapterAnswer>, Failure> {
     let waiting = Waiting::Forwarded(adapter.group());
     trace.record(|| Event::Forwarded { to: adapter.config().address.to_string(), path: path.to_owned() });
-    let answer = adapter.ask(path, is_shadowed, patience.wait_for(waiting));
+    let answer = adapter.request(path, is_shadowed, waits.wait_for(waiting));
     trace.record(|| Event::ForwardAnswer { answer: answer.as_ref().map_or_else(ForwardError::detail, |it| shown(it)) });
     match answer {
         Err(ForwardError::WouldWait) => Err(Failure::WouldWait(waiting)),
@@ -187,12 +187,12 @@ fn answer(
     }
 }
 
-fn unexpected(adapter: &Adapter, metric: DescribedMetric<'_>) -> Failure {
+fn unexpected(adapter: &Adapter, metric: MetricReference<'_>) -> Failure {
     let error = ForwardError::Answer(String::new());
     Failure::Unavailable(format!("{metric}: adapter {} {error}", adapter.config().address))
 }
 
-/// What was answered, for people.
+/// The response as text for a trace.
 fn shown(AdapterAnswer { code, received, .. }: &AdapterAnswer) -> String {
     match received {
         Received::Failure(status) => format!("{code}: {}", status.message),
@@ -214,7 +214,7 @@ fn is_of(item: &MetricValue, path: &MetricPath) -> bool {
 }
 
 /// Refuses values that were not requested: the caller's rights on them were not reviewed.
-fn check(adapter: &Adapter, metric: DescribedMetric<'_>, is_its: bool, what: &str) -> Result<(), Failure> {
+fn check(adapter: &Adapter, metric: MetricReference<'_>, is_its: bool, what: &str) -> Result<(), Failure> {
     let address = &adapter.config().address;
     match is_its {
         true => Ok(()),
@@ -222,7 +222,7 @@ fn check(adapter: &Adapter, metric: DescribedMetric<'_>, is_its: bool, what: &st
     }
 }
 
-/// The query of selectors, those of everything left out.
+/// The URL query for these selectors; those that select everything are omitted.
 fn query(selectors: &[(&str, &Selector)]) -> String {
     let selectors = selectors.iter().filter(|(_, selector)| !selector.is_everything());
     let pairs = selectors.map(|(name, selector)| format!("{name}={}", Encoded::unreserved(&selector.to_string())));

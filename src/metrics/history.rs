@@ -6,9 +6,9 @@ mod data;
 mod dense;
 mod handover;
 mod layout;
-mod room;
 mod snapshot;
 mod sparse;
+mod store_budget;
 mod stored;
 mod table;
 
@@ -18,18 +18,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::coverage::PodCount;
-use super::sample_bound::Bound;
+use super::sample_limit::SampleLimit;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Labels, Sample};
 use crate::source::page::{Series, Unmatched};
 pub(crate) use budget::SampleBudget;
 use budget::{TIME, bytes};
 pub(crate) use data::{SnapshotData, SnapshotQuery};
-use room::{Room, SharedLabels};
 pub(crate) use snapshot::{ScrapeError, Snapshot};
+use store_budget::{SharedLabels, StoreBudget};
 pub(crate) use stored::StoredSeries;
 
-/// The sampling of one rule.
+/// The stored samples of one rule.
 #[derive(Debug)]
 pub struct SampleStore {
     /// How long a sample is needed.
@@ -43,15 +43,15 @@ pub struct SampleStore {
 
 #[derive(Debug, Default)]
 struct StoreState {
-    /// Shared with those who read them: what is stored meanwhile goes into a copy.
+    /// Shared with readers: an object that is being read is copied before its samples change.
     objects: HashMap<String, Arc<Snapshot>>,
     series: usize,
     shared: SharedLabels,
     /// The limit that was reached, and when.
-    full: Option<(i64, Bound)>,
+    full: Option<(i64, SampleLimit)>,
 }
 
-/// How much of everything is in a store.
+/// The numbers of the store's entries.
 #[cfg(test)]
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Footprint {
@@ -77,8 +77,8 @@ pub enum Lookup {
     Snapshot(Arc<Snapshot>),
     /// Nothing is stored for this object.
     Nothing,
-    /// There is no budget for all of it.
-    Full(Bound),
+    /// The samples exceed this limit.
+    Full(SampleLimit),
 }
 
 /// The numbers of a [`Lookup`].
@@ -86,8 +86,8 @@ pub enum Lookup {
 pub enum StoreSummary {
     /// Nothing is stored.
     NotSampled,
-    /// There is no budget for all of it.
-    Full(Bound),
+    /// The samples exceed this limit.
+    Full(SampleLimit),
     /// Something is stored.
     Sampled {
         /// How often the page was sampled.
@@ -127,7 +127,7 @@ impl SampleStore {
         });
     }
 
-    /// The same for the pages of several pods; their series have target labels.
+    /// Stores the samples of the pages of several pods in the same way; their series have target labels.
     pub(crate) fn observe(
         &self,
         object: &str,
@@ -143,7 +143,7 @@ impl SampleStore {
         });
     }
 
-    /// Stores what is known of a page, and lets `store` do so with its samples, unless they come too soon.
+    /// Stores the outcome of a round, and lets `store` add its samples, unless they follow others too soon.
     fn store(
         &self,
         object: &str,
@@ -151,7 +151,7 @@ impl SampleStore {
         at: i64,
         unmatched: &[Unmatched],
         outcome: RoundOutcome,
-        store: impl FnOnce(&mut Snapshot, &mut Room<'_>),
+        store: impl FnOnce(&mut Snapshot, &mut StoreBudget<'_>),
     ) {
         let mut state = self.lock();
         let (objects, mut room) = self.room(&mut state, at);
@@ -162,24 +162,23 @@ impl SampleStore {
             return;
         }
         known.forget(&mut room);
-        if !room.budget.take(TIME) {
+        if !room.budget.reserve(TIME) {
             return room.lack_bytes();
         }
         known.times.push(at);
         // Only needed for messages, so they are left out if the budget is used up.
-        room.budget.give_back(bytes(&known.unmatched));
-        known.unmatched = if room.budget.take(bytes(unmatched)) { unmatched.to_vec() } else { Vec::new() };
+        room.budget.release(bytes(&known.unmatched));
+        known.unmatched = if room.budget.reserve(bytes(unmatched)) { unmatched.to_vec() } else { Vec::new() };
         store(known, &mut room);
     }
 
-    /// Whether samples of this time would not be stored, as there are others from a moment before: those of a page that came, or
-    /// that a round would fetch.
+    /// Whether samples of this time are not stored, because they would follow others too soon.
     fn is_too_soon(&self, known: &Snapshot, at: i64) -> bool {
         known.times.last().is_some_and(|last| at < last.saturating_add(self.apart.max(1)))
     }
 
-    /// Whether an object has been sampled a moment before, so that another page would not be stored; `is_its` tells its incarnation
-    /// from another.
+    /// Whether an object was sampled so recently that another page would not be stored; `is_its` tells whether an
+    /// incarnation is that of the object.
     pub(crate) fn is_up_to_date(&self, object: &str, is_its: impl Fn(&str) -> bool, at: i64) -> bool {
         let state = self.lock();
         let known =
@@ -197,10 +196,14 @@ impl SampleStore {
         }
     }
 
-    fn room<'s>(&'s self, state: &'s mut StoreState, at: i64) -> (&'s mut HashMap<String, Arc<Snapshot>>, Room<'s>) {
+    fn room<'s>(
+        &'s self,
+        state: &'s mut StoreState,
+        at: i64,
+    ) -> (&'s mut HashMap<String, Arc<Snapshot>>, StoreBudget<'s>) {
         let StoreState { objects, series, shared, full } = state;
         let (budget, most_series, oldest) = (&*self.budget, self.most_series, at.saturating_sub(self.keep));
-        (objects, Room { budget, most_series, series, shared, full, at, oldest })
+        (objects, StoreBudget { budget, most_series, series, shared, full, at, oldest })
     }
 
     /// The samples of an object with this incarnation.
@@ -208,8 +211,8 @@ impl SampleStore {
         self.lock().lookup(object, |known| known == incarnation)
     }
 
-    /// The samples of several objects, at one moment: `name` makes the name of each, and `is_its` tells its incarnation from
-    /// another.
+    /// The samples of several objects at one moment: `name` writes the name of each, and `is_its` tells whether an
+    /// incarnation is that of the object.
     pub(crate) fn lookup_all<T>(
         &self,
         objects: &[T],
@@ -225,7 +228,7 @@ impl SampleStore {
         objects.iter().map(of).collect()
     }
 
-    /// Drops objects whose newest sample is no longer needed.
+    /// Drops objects that have not been sampled for as long as samples are needed.
     pub fn prune(&self, now: i64) {
         let mut state = self.lock();
         let StoreState { objects, series, shared, full } = &mut *state;
@@ -233,7 +236,7 @@ impl SampleStore {
             let stays = object.tried >= now - self.keep;
             if !stays {
                 *series -= object.series();
-                self.budget.give_back(object.cost(name));
+                self.budget.release(object.cost(name));
             }
             stays
         });
@@ -244,7 +247,7 @@ impl SampleStore {
         }
     }
 
-    /// How much there is of everything.
+    /// The numbers of the store's entries.
     #[cfg(test)]
     pub(super) fn footprint(&self) -> Footprint {
         let state = self.lock();
@@ -272,7 +275,7 @@ impl StoreState {
 impl Drop for SampleStore {
     fn drop(&mut self) {
         let taken = self.lock().objects.iter().map(|(name, object)| object.cost(name)).sum();
-        self.budget.give_back(taken);
+        self.budget.release(taken);
     }
 }
 
@@ -282,17 +285,17 @@ fn object_of<'o>(
     name: &str,
     incarnation: &str,
     at: i64,
-    room: &mut Room<'_>,
+    room: &mut StoreBudget<'_>,
 ) -> Option<&'o mut Snapshot> {
     if objects.get(name).is_some_and(|known| known.incarnation != incarnation)
         && let Some(gone) = objects.remove(name)
     {
         *room.series -= gone.series();
-        room.budget.give_back(gone.cost(name));
+        room.budget.release(gone.cost(name));
     }
     if !objects.contains_key(name) {
         let new = Snapshot { incarnation: incarnation.to_owned(), ..Snapshot::default() };
-        if !room.budget.take(new.cost(name)) {
+        if !room.budget.reserve(new.cost(name)) {
             return None;
         }
         objects.insert(name.to_owned(), Arc::new(new));
@@ -334,7 +337,7 @@ impl fmt::Display for StoreSummary {
                     None => Ok(()),
                     Some(ScrapeError::Failed(error)) => write!(f, "; then {}", error.detail()),
                     Some(ScrapeError::Refused(refusal)) => write!(f, "; then {refusal}"),
-                    Some(ScrapeError::NotWhole(why)) => write!(f, "; then {why}"),
+                    Some(ScrapeError::Incomplete(why)) => write!(f, "; then {why}"),
                 }
             }
         }

@@ -80,7 +80,7 @@ impl JoinedPages {
                 Err(why) => coverage.fail(&why),
             }
         }
-        // Where some pages have the value, those without it would be missing from a sum.
+        // If some pages have the value, those without it would be missing from a sum.
         let is_there = readable.iter().any(|(lack, ..)| lack.is_none());
         let mut joined = Vec::with_capacity(readable.len());
         for (lack, page, target) in readable {
@@ -96,7 +96,7 @@ impl JoinedPages {
         Some(Self { pages: joined, coverage })
     }
 
-    /// Their series or values for a rule.
+    /// The series or values of the pages for a rule.
     pub(super) fn members(&self, served: &ActiveRule, trace: &mut Trace) -> JoinedMembers<'_> {
         let (mut series, mut items) = (Vec::new(), Vec::new());
         for (page, target) in &self.pages {
@@ -176,7 +176,7 @@ pub(super) struct JoinedData<'a> {
 }
 
 impl<'a> JoinedData<'a> {
-    /// For an expression that needs the labels of its series.
+    /// Creates the data of an expression that needs the labels of its series.
     pub(super) fn new(expr: &'a Expr, series: &'a [&'a JoinedSeries<'a>]) -> Self {
         Self { selectors: expr.selectors().collect(), series, labels: true }
     }

@@ -14,7 +14,7 @@ use crate::source::shared::Shared;
 /// The scrape that a value comes from.
 #[derive(Clone, Copy)]
 pub(super) struct Scrape<'a> {
-    /// Unix milliseconds.
+    /// The time of the scrape in Unix milliseconds.
     pub(super) at: i64,
     /// The pod that served the page, if it is a pod's.
     pub(super) pod: Option<&'a Pod>,
@@ -22,8 +22,8 @@ pub(super) struct Scrape<'a> {
     pub(super) complete: bool,
     /// Selectors of the rule that match nothing on the page, with suggestions.
     pub(super) unmatched: &'a [Unmatched],
-    /// Whether it is a scrape of pods, of which there are none.
-    pub(super) is_of_none: bool,
+    /// Whether pods were to be scraped, but there were none.
+    pub(super) has_no_pods: bool,
 }
 
 /// Judges the values that were found for a rule.
@@ -32,14 +32,14 @@ pub(super) struct Judgement<'a> {
     pub(super) served: &'a ActiveRule,
     pub(super) shared: &'a Shared,
     pub(super) scrape: Scrape<'a>,
-    /// Unix milliseconds.
+    /// The current time in Unix milliseconds.
     pub(super) now: i64,
 }
 
 impl Scrape<'_> {
     /// The scrape of a complete page that was read at this time.
     pub(super) fn of_page(at: i64) -> Self {
-        Self { at, pod: None, complete: true, unmatched: &[], is_of_none: false }
+        Self { at, pod: None, complete: true, unmatched: &[], has_no_pods: false }
     }
 }
 
@@ -75,7 +75,7 @@ impl Judgement<'_> {
         verdict
     }
 
-    /// The value by `onUnavailable`, if the rule has one.
+    /// The value that `onUnavailable` provides, if any.
     pub(super) fn unavailable(
         self,
         shown: &str,
@@ -85,14 +85,14 @@ impl Judgement<'_> {
         let Self { served: ActiveRule { rule, last, .. }, now, .. } = self;
         let last = last.as_ref().and_then(|last| last.get(&key()));
         let value = judge_unavailable(rule.on_unavailable, now, last)?;
-        self.stands_in(shown, value, trace);
+        self.trace_fallback(shown, value, trace);
         Some(value)
     }
 
     /// Counts and records a value that `onUnavailable` provides.
-    pub(super) fn stands_in(self, shown: &str, value: ServedValue, trace: &mut Trace) {
+    pub(super) fn trace_fallback(self, shown: &str, value: ServedValue, trace: &mut Trace) {
         let kind = if self.served.rule.on_unavailable.remembers().is_some() { "last" } else { "number" };
-        self.shared.counters().stood_in(kind);
+        self.shared.counters().count_fallback(kind);
         trace.record(|| Event::StoodIn { object: shown.to_owned(), value, kind });
     }
 
@@ -100,7 +100,7 @@ impl Judgement<'_> {
     pub(super) fn worded(self, reason: MissingReason) -> MissingReason {
         let value = &self.served.rule.value;
         match reason {
-            _ if self.scrape.is_of_none => MissingReason::NoPods,
+            _ if self.scrape.has_no_pods => MissingReason::NoPods,
             MissingReason::NoSeries | MissingReason::OtherObjects if self.served.upstream.source().is_prometheus() => {
                 MissingReason::NoResult
             }

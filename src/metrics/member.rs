@@ -39,7 +39,7 @@ impl Member for PageItem {
         let part = |part: usize, aggregation| {
             let ends = matches!(aggregation, Some(ValueAggregation::First | ValueAggregation::Last));
             let has_values = |item: &&&Self| item.of_part(part).next().is_some();
-            // Pods are in no order.
+            // Pods have no order, so none of their values is the first or the last.
             if ends && served.joins_pages() && members.iter().filter(has_values).nth(1).is_some() {
                 return Finding::Unusable(RefusalReason::Several);
             }

@@ -10,12 +10,12 @@ mod external;
 pub(crate) mod failure;
 mod fleet;
 mod forwarding;
+pub(crate) mod freshness;
 pub(crate) mod history;
 mod implicit;
 mod joined;
 mod judgement;
 pub(crate) mod last;
-pub(crate) mod lasting;
 pub(crate) mod listing;
 mod member;
 mod naming;
@@ -30,7 +30,7 @@ mod prometheus;
 pub(crate) mod reason;
 pub(crate) mod request;
 pub(crate) mod rules;
-mod sample_bound;
+mod sample_limit;
 mod sampler;
 mod scrape;
 mod select;
@@ -52,7 +52,7 @@ use crate::config::model::Config;
 use crate::forward::adapters::Adapters;
 use crate::parse::path::Group;
 use crate::source::shared::Shared;
-use crate::source::waiting::Patience;
+use crate::source::waiting::AllowedWaits;
 use answering::Answering;
 use failure::Failure;
 use forwarding::Serving;
@@ -63,10 +63,10 @@ use peers::{Instance, Sharing};
 pub(crate) use request::{ExternalRequest, ExternalValues, MetricRequest, MetricValues};
 use rules::Rules;
 use scrape::Scraper;
-use shadow::Comparer;
+use shadow::ShadowComparer;
 use trace::Trace;
 
-use crate::telemetry::clock::Steady;
+use crate::telemetry::clock::SteadyClock;
 
 /// All rules and their upstreams. The configuration can be replaced while requests run.
 #[derive(Debug)]
@@ -74,16 +74,16 @@ pub struct Metrics {
     rules: RwLock<Arc<Rules>>,
     answering: Answering,
     adapters: Arc<Adapters>,
-    comparer: Comparer,
+    comparer: ShadowComparer,
     budget: Arc<SampleBudget>,
     instance: Instance,
 }
 
 impl Metrics {
-    /// Serves nothing yet.
+    /// Creates an instance without rules.
     pub fn new(shared: Shared) -> Self {
         let (shared, objects) = (Arc::new(shared), Arc::new(OnceCell::new()));
-        let steady = Steady::new(shared.clock().now());
+        let steady = SteadyClock::new(shared.clock().now());
         let sampler: scrape::Sampler = {
             let (shared, objects) = (shared.clone(), objects.clone());
             Arc::new(move |served, selected, now| {
@@ -96,7 +96,7 @@ impl Metrics {
         let adapters = Adapters::new(shared.limits(), shared.clock(), shared.shared_counters());
         let answering = Answering { shared, objects, scraper, steady };
         let adapters = Arc::new(adapters);
-        let comparer = Comparer::new(answering.clone(), adapters.clone());
+        let comparer = ShadowComparer::new(answering.clone(), adapters.clone());
         Self { rules, answering, adapters, comparer, budget, instance: Instance::new() }
     }
 
@@ -110,7 +110,7 @@ impl Metrics {
         let _ = self.answering.objects.set(objects);
     }
 
-    /// Watches pods from now on, instead of listing them again and again. For a process that stays.
+    /// Watches pods from now on, instead of listing them repeatedly; for a long-running process.
     pub fn watch_pods(&self) {
         let shared = &self.answering.shared;
         if let Some(objects) = self.answering.objects.get() {
@@ -123,7 +123,7 @@ impl Metrics {
         self.answering.shared.close_old_connections();
     }
 
-    /// What other adapters share.
+    /// The state that all forwarding to other adapters shares.
     pub(crate) fn adapters(&self) -> &Adapters {
         &self.adapters
     }
@@ -152,46 +152,46 @@ impl Metrics {
         self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Answers one request, waiting only as `patience` allows.
+    /// Answers one request, waiting only as `waits` allows.
     ///
     /// # Errors
     /// Every reason why a metric is not answered; see [`Failure`].
     pub fn answer(
         &self,
         request: MetricRequest<'_>,
-        patience: Patience,
+        waits: AllowedWaits,
         trace: &mut Trace,
     ) -> Result<MetricValues, Failure> {
         let rules = self.rules();
         let entries = rules.find_all(request.path);
         match rules.serving(request, &entries) {
-            Serving::Rules => self.answering.objects(&rules, entries, request, patience, trace),
-            Serving::Loop => Err(forwarding::leads_back(Group::Custom, &request.path.metric)),
-            Serving::Adapter(adapter) => forwarding::objects(&adapter, request, false, patience, trace),
-            Serving::Shadowed(adapter) => self.comparer.objects(&adapter, &rules, request, patience, trace),
+            Serving::Rules => self.answering.objects(&rules, entries, request, waits, trace),
+            Serving::ForwardingLoop => Err(forwarding::is_forwarding_loop(Group::Custom, &request.path.metric)),
+            Serving::Adapter(adapter) => forwarding::objects(&adapter, request, false, waits, trace),
+            Serving::Shadowed(adapter) => self.comparer.objects(&adapter, &rules, request, waits, trace),
         }
     }
 
-    /// Answers one request for an external metric, waiting only as `patience` allows.
+    /// Answers one request for an external metric, waiting only as `waits` allows.
     ///
     /// # Errors
     /// Every reason why a metric is not answered; see [`Failure`].
     pub fn answer_external(
         &self,
         request: ExternalRequest<'_>,
-        patience: Patience,
+        waits: AllowedWaits,
         trace: &mut Trace,
     ) -> Result<ExternalValues, Failure> {
         let rules = self.rules();
         match rules.serving_external(request) {
-            Serving::Rules => self.answering.external(&rules, request, patience, trace),
-            Serving::Loop => Err(forwarding::leads_back(Group::External, &request.path.metric)),
-            Serving::Adapter(adapter) => forwarding::external(&adapter, request, false, patience, trace),
-            Serving::Shadowed(adapter) => self.comparer.external(&adapter, &rules, request, patience, trace),
+            Serving::Rules => self.answering.external(&rules, request, waits, trace),
+            Serving::ForwardingLoop => Err(forwarding::is_forwarding_loop(Group::External, &request.path.metric)),
+            Serving::Adapter(adapter) => forwarding::external(&adapter, request, false, waits, trace),
+            Serving::Shadowed(adapter) => self.comparer.external(&adapter, &rules, request, waits, trace),
         }
     }
 
-    /// What is sampled, to share it with other replicas.
+    /// The current samples, to share them with other replicas.
     pub fn sharing(&self) -> Sharing<'_> {
         let Answering { shared, scraper, steady, .. } = &self.answering;
         Sharing { rules: self.rules(), scraper, shared, steady: *steady, instance: self.instance }

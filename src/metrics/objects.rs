@@ -40,7 +40,7 @@ pub struct Objects {
 
 /// Why there is no list.
 #[derive(Debug)]
-pub enum Unlisted {
+pub enum ListError {
     /// A list must be requested, and the caller does not wait.
     WouldWait,
     /// The Kubernetes API returned no list; the reason as text.
@@ -51,12 +51,12 @@ pub enum Unlisted {
 #[derive(Clone, Debug)]
 pub enum ListedNames {
     Listed(Arc<Result<Vec<String>, CallError>>),
-    /// Those of pods that a watch knows.
+    /// The names of pods that a watch knows.
     OfPods(SelectedPods),
 }
 
 impl ListedNames {
-    /// The names, as they are kept.
+    /// The names as a set, without copying them.
     pub fn set(&self) -> HashSet<&str> {
         match self {
             Self::Listed(names) => names.iter().flatten().map(String::as_str).collect(),
@@ -66,7 +66,7 @@ impl ListedNames {
 }
 
 impl Objects {
-    /// Creates lists that are requested with this client.
+    /// Creates an instance that requests lists with this client.
     pub fn new(client: Arc<Client>, limits: &Limits) -> Self {
         let cache = || Cache::new(limits.objects.cached, limits.objects.cached_bytes);
         Self {
@@ -89,7 +89,7 @@ impl Objects {
     ///
     /// # Errors
     /// Why there is no list.
-    pub fn pods(&self, of: Selection<'_>, wait: Wait, now: Instant) -> Result<SelectedPods, Unlisted> {
+    pub fn pods(&self, of: Selection<'_>, wait: Wait, now: Instant) -> Result<SelectedPods, ListError> {
         if let Some(pods) = self.watched(of, now) {
             return pods;
         }
@@ -98,21 +98,21 @@ impl Objects {
             let cost = value.as_ref().map_or(0, |pods| pods.iter().map(Pod::cost).sum());
             (value, cost)
         };
-        self.ask(&self.pods, "list", "pods", of, wait, now, load)
+        self.call(&self.pods, "list", "pods", of, wait, now, load)
     }
 
-    /// The pods of a selection, if a watch knows them: no more than a list may have, so that the answer is the same without it.
-    fn watched(&self, of: Selection<'_>, now: Instant) -> Option<Result<SelectedPods, Unlisted>> {
+    /// The pods of a selection, if a watch knows them. More pods than a list may have are an error, as without a watch.
+    fn watched(&self, of: Selection<'_>, now: Instant) -> Option<Result<SelectedPods, ListError>> {
         let pods = self.watches.get()?.pods(of, now)?;
         self.client.counters().pod_watches.watched.increment();
         if pods.as_ref().as_ref().is_ok_and(|pods| pods.len() > self.limits.objects.count) {
             let error = objects::too_many_pods(&self.client, of, &self.limits);
-            return Some(Err(Unlisted::Failed(failed("list", "pods", &error))));
+            return Some(Err(ListError::Failed(failed("list", "pods", &error))));
         }
         Some(Ok(pods))
     }
 
-    /// Makes a list of pods, which is not older than those before it, and has their namespace watched.
+    /// Lists pods, at a state not older than that of earlier lists, and has their namespace watched.
     fn listed<T>(
         &self,
         of: Selection<'_>,
@@ -122,9 +122,9 @@ impl Objects {
         let Some(watches) = self.watches.get() else { return list(None).map(|listed| listed.items) };
         let since = watches.since(of);
         let listed = list(since).inspect_err(|error| {
-            // This API server has an earlier state than the one that was known.
+            // The state of this API server is older than the known one.
             if error.is_version_too_large() {
-                watches.doubt(of);
+                watches.request_check(of);
             }
             // A narrower selection may be small enough, and the watch has its own limits.
             if error.is_too_large() {
@@ -137,8 +137,8 @@ impl Objects {
         Ok(listed.items)
     }
 
-    /// Until when this list of the pods of a selection is the current one, if it is. That of a watch may change at any moment,
-    /// and is looked at again as soon as another list would be.
+    /// Until when this list of a selection's pods is current; `None` if it is outdated. A watch may change it at any moment,
+    /// so it is checked again when another list would expire.
     pub(super) fn pods_until(&self, of: Selection<'_>, list: &SelectedPods, now: Instant) -> Option<Instant> {
         let watched = self.watches.get().and_then(|watches| watches.pods(of, now));
         match watched {
@@ -147,7 +147,7 @@ impl Objects {
         }
     }
 
-    /// How long ago the watch of a namespace heard of the Kubernetes API; `None` if its pods are listed.
+    /// The time since the watch of a namespace heard from the Kubernetes API; `None` if its pods are listed.
     pub(super) fn watch_age(&self, of: Selection<'_>, now: Instant) -> Option<Duration> {
         self.watches.get()?.age(of, now)
     }
@@ -162,7 +162,7 @@ impl Objects {
         of: Selection<'_>,
         wait: Wait,
         now: Instant,
-    ) -> Result<ListedNames, Unlisted> {
+    ) -> Result<ListedNames, ListError> {
         let is_of_pods = kind.resource == "pods";
         if let Some(pods) = is_of_pods.then(|| self.watched(of, now)).flatten() {
             return pods.map(ListedNames::OfPods);
@@ -173,10 +173,10 @@ impl Objects {
             let cost = value.as_ref().map_or(0, |names| names.iter().map(|name| name.len() + 24).sum());
             (value, cost)
         };
-        self.ask(&self.names, "list", &kind.resource, of, wait, now, load).map(ListedNames::Listed)
+        self.call(&self.names, "list", &kind.resource, of, wait, now, load).map(ListedNames::Listed)
     }
 
-    /// The selector of an object's pods, as canonical text; `None` if there is no such object. Empty: it selects none.
+    /// The selector of an object's pods, as canonical text: empty if it selects none, `None` if there is no such object.
     ///
     /// # Errors
     /// Why the selector is not known.
@@ -187,7 +187,7 @@ impl Objects {
         name: &str,
         wait: Wait,
         now: Instant,
-    ) -> Result<Option<String>, Unlisted> {
+    ) -> Result<Option<String>, ListError> {
         let load = |deadline| {
             let value = selectors::selector(&self.client, kind, namespace, name, &self.limits, deadline);
             let cost = value.as_ref().map_or(0, |selector| selector.as_ref().map_or(0, String::len));
@@ -196,12 +196,12 @@ impl Objects {
         let of = Selection { namespace: Some(namespace), label_selector: "", name: Some(name) };
         let resource =
             format!("{}{}", kind.resource, PodSelector::of(&kind.resource).map_or("", PodSelector::subresource));
-        let found = self.ask(&self.selectors, "get", &resource, of, wait, now, load)?;
+        let found = self.call(&self.selectors, "get", &resource, of, wait, now, load)?;
         Ok(found.as_ref().as_ref().ok().cloned().flatten())
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call of each of three kinds")]
-    fn ask<T: Send + Sync + 'static>(
+    fn call<T: Send + Sync + 'static>(
         &self,
         cache: &Cache<Result<T, CallError>>,
         verb: &'static str,
@@ -210,7 +210,7 @@ impl Objects {
         wait: Wait,
         now: Instant,
         load: impl FnOnce(Instant) -> (Result<T, CallError>, usize),
-    ) -> Result<Arc<Result<T, CallError>>, Unlisted> {
+    ) -> Result<Arc<Result<T, CallError>>, ListError> {
         let key = key(resource, of);
         let deadline = match wait {
             Wait::No => now,
@@ -220,7 +220,7 @@ impl Objects {
             let (value, cost) = load(deadline);
             let cut_by_caller = deadline.saturating_duration_since(now) < self.limits.objects.timeout
                 && value.as_ref().is_err_and(CallError::is_timeout);
-            // A failure because the request had little time left is not one of the Kubernetes API.
+            // A timeout because the request had little time left is not a failure of the Kubernetes API.
             if !cut_by_caller {
                 self.log_change(verb, resource, of.namespace, value.as_ref().err());
             }
@@ -230,11 +230,11 @@ impl Objects {
         match cache.get(&key, now, wait, |_| true, loaded) {
             Outcome::Value(list) => match &*list {
                 Ok(_) => Ok(list),
-                Err(error) => Err(Unlisted::Failed(failed(verb, resource, error))),
+                Err(error) => Err(ListError::Failed(failed(verb, resource, error))),
             },
-            Outcome::WouldWait => Err(Unlisted::WouldWait),
+            Outcome::WouldWait => Err(ListError::WouldWait),
             Outcome::TimedOut | Outcome::Panicked => {
-                Err(Unlisted::Failed(failed(verb, resource, &self.client.too_slow(verb))))
+                Err(ListError::Failed(failed(verb, resource, &self.client.too_slow(verb))))
             }
         }
     }
@@ -262,7 +262,7 @@ fn key(resource: &str, of: Selection<'_>) -> Key {
     Key::of(&(resource, of.namespace, of.label_selector, of.name))
 }
 
-/// For a denial, names the missing permission.
+/// The message for a failed call; for a denial, it names the missing permission.
 fn failed(verb: &str, resource: &str, error: &CallError) -> String {
     match error.failure {
         CallFailure::Code(403, _) => {

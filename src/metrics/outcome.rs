@@ -11,7 +11,7 @@
 //! | ±Inf, out of range, negative without `allowNegative` | 503 | left out, counted |
 //! | older than `maxAge`, or too far in the future | as nothing | as nothing |
 //! | no object left in `*` | – | 404 if nothing failed, 503 if something did |
-//! | the source failed | 503, or `onUnavailable` | 503; of pods each that failed is left out, or `onUnavailable` |
+//! | the source failed | 503, or `onUnavailable` | 503, but a failed pod is left out; or `onUnavailable` |
 //!
 //! ([`super::failure`] contains the messages.)
 
@@ -35,11 +35,11 @@ pub enum Finding {
 /// One number with its time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Number {
-    /// As evaluated.
+    /// The evaluated number.
     pub value: f64,
-    /// Unix milliseconds: of its oldest sample, or of the scrape if samples have no timestamps.
+    /// The Unix milliseconds of its oldest sample, or of the scrape if samples have no timestamps.
     pub at: i64,
-    /// The same for its newest sample.
+    /// The Unix milliseconds of its newest sample, or of the scrape.
     pub newest: i64,
     /// The time span of its samples in milliseconds, if it needs samples over time.
     pub span: Option<i64>,
@@ -49,7 +49,7 @@ pub struct Number {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServedValue {
     pub value: Milli,
-    /// Unix milliseconds.
+    /// The time in Unix milliseconds.
     pub at: i64,
     /// The time span in milliseconds that it covers, if any.
     pub span: Option<i64>,
@@ -117,8 +117,8 @@ pub(crate) fn judge(finding: Finding, policy: &Policy, scraped: i64, now: i64, l
     }
 }
 
-/// The value by `onUnavailable` at the time `now`: the configured number with this time, or the last value with its own
-/// time.
+/// The value that `onUnavailable` provides at the time `now`: the configured number with this time, or the last value
+/// with its own time.
 pub(crate) fn judge_unavailable(policy: OnMissing, now: i64, last: Option<ServedValue>) -> Option<ServedValue> {
     match (policy, last) {
         (OnMissing::Number(value), _) => Some(ServedValue { value, at: now, span: None }),
@@ -147,7 +147,7 @@ pub(crate) fn nothing_left(left_out: impl IntoIterator<Item = Verdict>) -> Optio
 }
 
 impl Finding {
-    /// The same as of this time, if it is given.
+    /// The finding with this time instead of its own, if it is given.
     pub(crate) fn dated(self, at: Option<i64>) -> Self {
         match (self, at) {
             (Self::Number(number), Some(at)) => Self::Number(Number { at, ..number }),
@@ -155,7 +155,7 @@ impl Finding {
         }
     }
 
-    /// The same on a clock with this difference in milliseconds.
+    /// The finding on a clock with this difference in milliseconds.
     pub(crate) fn shifted(self, by: i64) -> Self {
         match self {
             Self::Number(number) => Self::Number(Number { at: number.at + by, newest: number.newest + by, ..number }),
@@ -172,7 +172,7 @@ impl ServedValue {
 }
 
 impl Verdict {
-    /// As a label of the counter of objects left out.
+    /// The label value in the counter of objects left out.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Serve(_) => "served",
@@ -185,7 +185,7 @@ impl Verdict {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // With an exponent where it is far from one.
+            // Very large and very small numbers have an exponent.
             Self::Number(Number { value, .. }) => {
                 let text = format!("{value:?}");
                 f.write_str(text.strip_suffix(".0").unwrap_or(&text))

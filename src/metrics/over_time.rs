@@ -27,7 +27,7 @@ use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
 use crate::promql::evaluate;
 use crate::promql::{Expr, Function, VectorSelector};
-use crate::source::waiting::Patience;
+use crate::source::waiting::AllowedWaits;
 
 /// Judges each of these pods.
 pub(super) fn of_pods(
@@ -43,11 +43,12 @@ pub(super) fn of_pods(
         ObjectName::One(name) => (String::new(), Some(name.clone())),
     };
     let selection = SampledSelection { namespace: namespace.map(str::to_owned), label_selector, name };
-    let refused = subject.services.scraper.ask(subject.served.configured(), selection, sampling.interval).err();
+    let refused =
+        subject.services.scraper.keep_sampling(subject.served.configured(), selection, sampling.interval).err();
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
     let lookups =
         sampling.history.lookup_all(targets, |target, key| object(key, namespace, target.pod.name()), PodTarget::is_at);
-    // After the lookups, so that no sample is newer.
+    // The moment is taken after the lookups, so that no sample is newer.
     let subject = &subject.at_one_moment();
     let closed = SampledRule::of(subject, sampling);
     let objects = subject.objects();
@@ -79,7 +80,7 @@ pub(super) fn of_pods(
         let finding = match (refused, lookup) {
             (Some(bound), _) => Finding::Unusable(RefusalReason::SelectionLimit(bound)),
             (None, Lookup::Full(bound)) => Finding::Unusable(RefusalReason::OverBudget(*bound)),
-            (None, Lookup::Nothing) => Finding::Unusable(RefusalReason::Gathering),
+            (None, Lookup::Nothing) => Finding::Unusable(RefusalReason::CollectingSamples),
             (None, Lookup::Snapshot(snapshot)) => rule.finding(snapshot, None),
         };
         let scrape_error = snapshot.and_then(|snapshot| snapshot.scrape_error.as_ref());
@@ -96,7 +97,7 @@ pub(super) fn of_pods(
                 None => tally.failed.push(error.clone()),
             },
             (_, Some(ScrapeError::Refused(refusal))) => tally.unusable.push(subject.about().page(refusal)),
-            (_, Some(ScrapeError::NotWhole(why))) => tally.unusable.push(subject.about().page(why)),
+            (_, Some(ScrapeError::Incomplete(why))) => tally.unusable.push(subject.about().page(why)),
             (verdict, None) => tally.left_out.push(verdict),
         }
     }
@@ -111,20 +112,20 @@ fn bound(subject: &Subject<'_>, name: &str) -> Result<Arc<ActiveRule>, Failure> 
 /// The samples of a source's only page.
 pub(super) struct PageSamples {
     pub(super) snapshot: Arc<Snapshot>,
-    /// Unix milliseconds; `None` if that is too long ago to know that a value is missing.
+    /// When the page was last sampled, in Unix milliseconds; `None` if that is too long ago to know that a value is missing.
     pub(super) sampled: Option<i64>,
     /// Why the last attempt to sample the page failed.
     pub(super) failure: Option<Failure>,
 }
 
 impl PageSamples {
-    /// When the page was last sampled.
+    /// The last scrape of the page.
     pub(super) fn scrape(&self) -> Scrape<'_> {
         let Self { snapshot, sampled, failure } = self;
         Scrape {
             complete: failure.is_none() && sampled.is_some(),
             unmatched: &snapshot.unmatched,
-            is_of_none: snapshot.pods.is_some_and(PodCount::is_of_none),
+            has_no_pods: snapshot.pods.is_some_and(PodCount::has_no_pods),
             ..Scrape::of_page(sampled.unwrap_or_default())
         }
     }
@@ -154,23 +155,23 @@ pub(super) fn samples(
 ) -> Result<PageSamples, Failure> {
     services
         .scraper
-        .ask(served.configured(), selection, sampling.interval)
+        .keep_sampling(served.configured(), selection, sampling.interval)
         .map_err(|bound| about.refused(&RefusalReason::SelectionLimit(bound)))?;
     let lookup = sampling.history.lookup(name, name);
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
     trace.record(|| Event::Samples { summary: lookup.summary() });
     let snapshot = match lookup {
         Lookup::Full(bound) => return Err(about.refused(&RefusalReason::OverBudget(bound))),
-        Lookup::Nothing => return Err(about.refused(&RefusalReason::Gathering)),
+        Lookup::Nothing => return Err(about.refused(&RefusalReason::CollectingSamples)),
         Lookup::Snapshot(snapshot) => snapshot,
     };
     let failure = snapshot.scrape_error.as_ref().map(|error| match error {
         ScrapeError::Failed(error) => about.source(error),
         ScrapeError::Refused(refusal) => about.page(refusal),
-        ScrapeError::NotWhole(why) => about.incomplete(why),
+        ScrapeError::Incomplete(why) => about.incomplete(why),
     });
     if !sampling.is_enough(&snapshot, services.steady_now()) {
-        return Err(failure.unwrap_or_else(|| about.refused(&RefusalReason::Gathering)));
+        return Err(failure.unwrap_or_else(|| about.refused(&RefusalReason::CollectingSamples)));
     }
     Ok(PageSamples { sampled: last_sampled(served, services, &snapshot), snapshot, failure })
 }
@@ -179,11 +180,11 @@ pub(super) fn samples(
 pub(super) fn of_page(
     subject: &Subject<'_>,
     sampling: &Sampling,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let samples = page_samples(subject.served, &subject.about(), subject.services, sampling, trace)?;
-    of_samples(subject, sampling, samples, patience, trace)
+    of_samples(subject, sampling, samples, waits, trace)
 }
 
 /// The value of the named object that all of these samples describe.
@@ -203,7 +204,7 @@ pub(super) fn of_samples(
     subject: &Subject<'_>,
     sampling: &Sampling,
     samples: PageSamples,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let (snapshot, scrape) = (&*samples.snapshot, samples.scrape());
@@ -216,7 +217,7 @@ pub(super) fn of_samples(
             let finding = SampledRule::of(subject, sampling).finding(snapshot, None);
             subject.answer(name, subject.judge(name, finding, scrape, trace))
         }
-        _ => wildcard::of_members(subject, &members, scrape, patience, trace),
+        _ => wildcard::of_members(subject, &members, scrape, waits, trace),
     };
     match (answer, samples.failure) {
         // The scrape error may be the reason that the object was not found.
@@ -295,14 +296,14 @@ pub(super) fn within<'a>(expr: &'a Expr, functions: &[Function]) -> Vec<&'a Vect
 /// A rule that is evaluated over samples, at one moment, for one object or for many.
 struct SampledRule<'a> {
     sampling: &'a Sampling,
-    /// `None` if its value is no expression.
+    /// `None` if its value is not a PromQL expression.
     query: Option<SnapshotQuery<'a>>,
     selector: &'a Selector,
     /// Whether samples are those of several pods, which come and go.
     joins_pages: bool,
-    /// The moment, by the clock of samples.
+    /// The moment of evaluation, by the clock of samples.
     steady: i64,
-    /// From that clock to Unix time: samples have the time of the monotonic clock, responses that of the wall clock.
+    /// The difference from that clock to Unix time: samples have monotonic times, responses have wall-clock times.
     shift: i64,
 }
 
@@ -324,12 +325,12 @@ impl<'a> SampledRule<'a> {
         }
     }
 
-    /// The value of one object, from its samples: those of the series at these positions, if not all count.
+    /// The value of one object from its samples, or from those of the series at these positions.
     fn finding(&self, snapshot: &Snapshot, chosen: Option<&[u32]>) -> Finding {
         let (selector, steady) = (self.selector, self.steady);
         let Some(query) = &self.query else { return Finding::Unusable(RefusalReason::Several) };
         if !self.sampling.is_enough(snapshot, steady) {
-            return Finding::Unusable(RefusalReason::Gathering);
+            return Finding::Unusable(RefusalReason::CollectingSamples);
         }
         let data = |chosen| query.over(snapshot, self.shift).of(chosen);
         let nothing = |data: &SnapshotData<'_>| data.nothing(&within(query.expr(), OF_PAIRS), steady);

@@ -14,25 +14,30 @@ pub(super) struct PageData<'a> {
     /// Whether the expression uses labels.
     labels: bool,
     /// Whether the page has more series than the selectors pick, because the rule has placeholders.
-    is_loose: bool,
+    may_have_unmatched: bool,
 }
 
 impl<'a> PageData<'a> {
-    pub(super) fn new(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64, is_loose: bool) -> Self {
-        Self { labels: !is_plain(expr), ..Self::with_labels(expr, series, scraped, is_loose) }
+    pub(super) fn new(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64, may_have_unmatched: bool) -> Self {
+        Self { labels: !is_plain(expr), ..Self::with_labels(expr, series, scraped, may_have_unmatched) }
     }
 
-    /// For an expression that needs the labels of its series.
-    pub(super) fn with_labels(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64, is_loose: bool) -> Self {
-        Self { selectors: expr.selectors().collect(), series, scraped, labels: true, is_loose }
+    /// Creates the data of an expression that needs the labels of its series.
+    pub(super) fn with_labels(
+        expr: &'a Expr,
+        series: &'a [&'a PageSeries],
+        scraped: i64,
+        may_have_unmatched: bool,
+    ) -> Self {
+        Self { selectors: expr.selectors().collect(), series, scraped, labels: true, may_have_unmatched }
     }
 }
 
 impl Data for PageData<'_> {
     fn instant(&self, selector: usize, _: i64) -> Vec<Element> {
         let picked = |series: &&&PageSeries| match self.selectors.as_slice() {
-            // With one selector, it picks all of these series.
-            [_] if !self.is_loose => true,
+            // The only selector picks all of these series.
+            [_] if !self.may_have_unmatched => true,
             selectors => selectors
                 .get(selector)
                 .is_some_and(|selector| selector.matches(series.name(), |label| series.label(label))),

@@ -14,7 +14,7 @@ use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
 use crate::parse::sort;
 use crate::source::page::{Found, Page, PageItem, Series};
-use crate::source::waiting::Patience;
+use crate::source::waiting::AllowedWaits;
 
 /// What a page holds for a rule.
 pub(super) enum PageMembers<'p> {
@@ -24,7 +24,7 @@ pub(super) enum PageMembers<'p> {
 }
 
 impl PageMembers<'_> {
-    /// Why a page of JSON, YAML, CSV or text that is about one thing has nothing for a part of the rule's value. Series come and
+    /// Why a page of JSON, YAML, CSV or text that lists no objects lacks a part of the rule's value. Series come and
     /// go with their labels, but such a page is that of another program, or of one that is not ready.
     pub(super) fn lack(&self, rule: &Rule) -> Option<MissingReason> {
         let Self::Items(items) = self else { return None };
@@ -42,14 +42,14 @@ impl PageMembers<'_> {
 pub(super) fn answer(
     subject: &Subject<'_>,
     page: &Page,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let (members, scrape) = (of_objects(subject, page, trace)?, scrape(subject.served, page));
     match members {
-        PageMembers::Items(items) => wildcard::of_members(subject, &items, scrape, patience, trace),
-        PageMembers::Series(series) => wildcard::of_members(subject, &series, scrape, patience, trace),
-        PageMembers::Number(item) => wildcard::of_members(subject, &[&item], scrape, patience, trace),
+        PageMembers::Items(items) => wildcard::of_members(subject, &items, scrape, waits, trace),
+        PageMembers::Series(series) => wildcard::of_members(subject, &series, scrape, waits, trace),
+        PageMembers::Number(item) => wildcard::of_members(subject, &[&item], scrape, waits, trace),
     }
 }
 

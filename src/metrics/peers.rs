@@ -13,7 +13,7 @@ use crate::parse::duration::millis;
 use crate::parse::peer_message::{PeerMessage, PeerMessageLimits, PeerRule, PeerSelection};
 use crate::parse::selector::{Selector, SelectorLimits};
 use crate::source::shared::Shared;
-use crate::telemetry::clock::Steady;
+use crate::telemetry::clock::SteadyClock;
 
 /// The random number of this process among replicas.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +25,12 @@ pub struct Sharing<'a> {
     pub(super) rules: Arc<Rules>,
     pub(super) scraper: &'a Arc<Scraper>,
     pub(super) shared: &'a Shared,
-    pub(super) steady: Steady,
+    pub(super) steady: SteadyClock,
     pub(super) instance: Instance,
 }
 
 impl Instance {
-    /// Hash maps have random keys in each process.
+    /// Draws a number: hash maps have random keys in each process.
     pub(super) fn new() -> Self {
         Self(RandomState::new().hash_one(()))
     }
@@ -42,13 +42,13 @@ fn message_limits(limits: &Limits) -> PeerMessageLimits {
 }
 
 impl Sharing<'_> {
-    /// Whether there is anything to share: rules that look back.
+    /// Whether there are samples to share: whether any rule has a range or an offset.
     pub fn looks_back(&self) -> bool {
         self.rules.look_back()
     }
 
-    /// The samples for a peer: all selections, or those of one rule with their samples.
-    pub fn tell(&self, definition: Option<u64>) -> Vec<u8> {
+    /// The message for a peer: all selections, or those of one rule with their samples.
+    pub fn export(&self, definition: Option<u64>) -> Vec<u8> {
         let now = self.shared.clock().now().monotonic;
         let scheduled = self.scraper.scheduled();
         let mut rules: HashMap<u64, PeerRule<'_>> = HashMap::new();
@@ -73,7 +73,7 @@ impl Sharing<'_> {
         let Some(sampling) = sampled.as_ref().and_then(|served| served.sampling.as_ref()) else { return print(rules) };
         let [rule] = rules.as_slice() else { return print(rules) };
         let with_samples =
-            sampling.history.tell(self.steady.at(now), |objects| print(vec![PeerRule { objects, ..rule.clone() }]));
+            sampling.history.export(self.steady.at(now), |objects| print(vec![PeerRule { objects, ..rule.clone() }]));
         // A peer would reject a longer message.
         if with_samples.len() > self.shared.limits().peers.bytes { print(rules) } else { with_samples }
     }
@@ -82,7 +82,7 @@ impl Sharing<'_> {
     ///
     /// # Errors
     /// Why the message is invalid.
-    pub fn hear<'b>(&self, bytes: &'b [u8]) -> Result<Option<PeerMessage<'b>>, String> {
+    pub fn parse<'b>(&self, bytes: &'b [u8]) -> Result<Option<PeerMessage<'b>>, String> {
         let message = PeerMessage::parse(bytes, &message_limits(self.shared.limits()));
         let message = message.map_err(|error| error.to_string())?;
         Ok(Some(message).filter(|message| message.instance != self.instance.0))

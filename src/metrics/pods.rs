@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::failure::Failure;
+use super::freshness::Freshness;
 use super::judgement::Scrape;
-use super::lasting::Lasting;
 use super::outcome::Verdict;
 use super::subject::Subject;
 use super::tally::Tally;
@@ -19,19 +19,19 @@ use crate::kube_api::objects::Selection;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::sort::sort_by;
 use crate::source::page::Found;
-use crate::source::waiting::{Patience, Waiting};
+use crate::source::waiting::{AllowedWaits, Waiting};
 
-/// The values of the pods that the request is for; if it has one from each pod, also how long these stay valid.
+/// The values of the requested pods; if every pod has a value, also how long they stay valid.
 pub(super) fn answer(
     subject: &Subject<'_>,
     of: &Pods,
-    patience: Patience,
-    lasting: &mut Option<Lasting>,
+    waits: AllowedWaits,
+    freshness: &mut Option<Freshness>,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let label_selector = subject.request.label_selector.to_string();
     let selection = selection(subject.request.path, &label_selector);
-    let listed = subject.services.pods(selection, &subject.about(), patience)?;
+    let listed = subject.services.pods(selection, &subject.about(), waits)?;
     // A list by name is filtered again, whatever the API server sent.
     let is_requested = |pod: &&Pod| match &subject.request.path.name {
         ObjectName::All => true,
@@ -43,7 +43,7 @@ pub(super) fn answer(
     for (pod, reason) in &skipped {
         trace.record(|| Event::PodSkipped { pod: pod.name().to_owned(), reason: *reason });
     }
-    // Those of a watch are sorted.
+    // Pods from a watch are already sorted.
     if !targets.is_sorted_by(|a, b| a.pod.name() <= b.pod.name()) {
         sort_by(&mut targets, |a, b| a.pod.name().cmp(b.pod.name()));
     }
@@ -54,13 +54,13 @@ pub(super) fn answer(
         Some(_) if targets.is_empty() => {}
         Some(sampling) => over_time::of_pods(subject, sampling, &targets, &mut tally, trace),
         None => {
-            let until = of_pages(subject, &targets, &mut tally, patience, trace)?;
+            let until = of_pages(subject, &targets, &mut tally, waits, trace)?;
             if let Some(until) = until.filter(|_| tally.is_whole())
                 && let Some(list) = subject.services.pods_until(selection, &listed)
             {
                 let times = tally.items.iter().map(|item| item.timestamp.millis());
-                *lasting =
-                    Lasting::of_values(subject.served, until.min(list), times, subject.services.shared.clock().now());
+                *freshness =
+                    Freshness::of_values(subject.served, until.min(list), times, subject.services.shared.clock().now());
             }
         }
     }
@@ -72,14 +72,14 @@ fn of_pages(
     subject: &Subject<'_>,
     targets: &[PodTarget<'_>],
     tally: &mut Tally,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<Option<Instant>, Failure> {
     let urls: Vec<String> = targets.iter().map(PodTarget::url).collect();
     let upstream = &subject.served.upstream;
     let waiting = Waiting::Source(upstream.index());
     let mut until: Option<Instant> = None;
-    let pages = upstream.pages(&urls, &subject.served.want, patience.wait_for(waiting));
+    let pages = upstream.pages(&urls, &subject.served.want, waits.wait_for(waiting));
     let pages = pages.ok_or(Failure::WouldWait(waiting))?;
     let subject = &subject.at_one_moment();
     let objects = subject.objects();
@@ -102,7 +102,7 @@ fn of_pages(
                 continue;
             }
         };
-        // One that was not fetched lasts no time.
+        // A page that was not fetched is not reused.
         let fresh = upstream.fresh_until(&page).unwrap_or(subject.services.now().monotonic);
         until = Some(until.map_or(fresh, |until| until.min(fresh)));
         trace.record(|| Event::PodPage { pod: name.to_owned(), url: target.plain_url(), summary: page.summary() });

@@ -18,33 +18,33 @@ use crate::parse::selector::{Operator, Requirement};
 use crate::promql::{MatchOp, Matcher, Scope};
 use crate::source::error::SourceError;
 use crate::source::prometheus::{InstantQuery, QueryResult, Sample};
-use crate::source::waiting::{Patience, Waiting};
+use crate::source::waiting::{AllowedWaits, Waiting};
 
 /// The values of the objects that the request is for.
 pub(super) fn answer(
     subject: &Subject<'_>,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let query = query(subject)?;
-    let result = ask(subject.served, &subject.about(), &query, patience, trace)?;
+    let result = run_query(subject.served, &subject.about(), &query, waits, trace)?;
     let samples: Vec<&Sample> = result.samples.iter().collect();
     let scrape = Scrape::of_page(result.at);
-    wildcard::of_members(subject, &samples, scrape, patience, trace)
+    wildcard::of_members(subject, &samples, scrape, waits, trace)
 }
 
 /// The result of a query.
-pub(super) fn ask(
+pub(super) fn run_query(
     served: &ActiveRule,
     about: &About<'_>,
     query: &InstantQuery,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<Arc<QueryResult>, Failure> {
     trace.record(|| Event::Query { query: query.promql.clone() });
     let waiting = Waiting::Source(served.upstream.index());
-    match served.upstream.query(query, patience.wait_for(waiting)) {
-        Ok(result) if served.upstream.has_outlived(result.at, served.rule.max_age) => Err(about.page(&OUTLIVED)),
+    match served.upstream.query(query, waits.wait_for(waiting)) {
+        Ok(result) if served.upstream.is_stale(result.at, served.rule.max_age) => Err(about.page(&OUTLIVED)),
         Ok(result) => {
             trace.record(|| Event::QueryResult { summary: result.summary() });
             Ok(result)
@@ -119,7 +119,7 @@ fn matchers(subject: &Subject<'_>, namespace: Option<&String>, name: Option<&Str
     Some(matchers)
 }
 
-/// What follows the name of a selector.
+/// The error for a selector that is too large, to follow its name.
 pub(super) const TOO_MUCH: &str = "holds more values than one regular expression can";
 
 /// Converts a requirement of `metricLabelSelector` to matchers of Prometheus, where an empty value means that the label
@@ -146,7 +146,7 @@ pub(super) fn narrow(requirement: &Requirement, limit: usize, matchers: &mut Vec
     Some(())
 }
 
-/// Any of these values, or none of them.
+/// A matcher for any of these values, or for none of them.
 fn one_of(label: &str, any: bool, values: &[String], limit: usize) -> Option<Matcher> {
     match (values, any) {
         ([value], true) => Matcher::new(label, MatchOp::Equal, value, limit).ok(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::sample_bound::Bound;
+use super::sample_limit::SampleLimit;
 use crate::promql::evaluate::EvalError;
 use crate::promql::{Expr, Function, VectorSelector};
 use crate::source::page::Hint;
@@ -13,13 +13,13 @@ use metriclet_exposition::{Kind, is_named_like_a_counter};
 pub enum MissingReason {
     /// No series on the page matches the rule, or its JSONPath leads nowhere.
     NoSeries,
-    /// The same, with suggestions.
+    /// No series on the page matches the rule; with a suggestion.
     NoSeriesBut(Hint),
     /// There is no pod whose page could be read.
     NoPods,
     /// The JSONPath selects no value.
     NoValue,
-    /// The same for this JSONPath of an expression with several.
+    /// This JSONPath of an expression with several selects no value.
     NoPart(String),
     /// The regular expression matches nothing on the page.
     NoMatch,
@@ -27,13 +27,13 @@ pub enum MissingReason {
     EmptyContainer,
     /// Series match, none of them with the caller's `metricLabelSelector`.
     MetricSelector,
-    /// The same with the `labelSelector` of an external metric.
+    /// Series match, none of them with the `labelSelector` of an external metric.
     LabelSelector,
-    /// What matches describes other namespaces.
+    /// All matching series or items describe other namespaces.
     OtherNamespaces,
     /// Series match, none of them with a label that names an object; one of these would.
     NoObjectLabel(Vec<String>),
-    /// Items of the page match, and this finds no name in any of them.
+    /// Items of the page match, but this path finds no name in any of them.
     NoItemName(String),
     /// Series match, but the rule's `namePattern` matches none of these labels.
     NoPatternMatch(Vec<String>),
@@ -43,9 +43,9 @@ pub enum MissingReason {
     OtherItems,
     /// A regular expression matches, and names other objects.
     OtherMatches,
-    /// The Prometheus server has no result for it.
+    /// The Prometheus server has no result for the object.
     NoResult,
-    /// Series match, but none of them this selector of the expression, so the expression returns nothing; with
+    /// Series match, but none of them matches this selector of the expression, so the expression returns nothing; with
     /// suggestions.
     NoOperand(String, Option<Hint>),
     /// Series match, but they are not the buckets of a histogram, as `histogram_quantile` needs them.
@@ -69,9 +69,9 @@ pub enum RefusalReason {
     Several,
     /// By name, only gauges and untyped series are served.
     NotAGauge(NotAGauge),
-    /// A JSON value of another type.
+    /// A value of another type.
     NotANumber(&'static str),
-    /// The same for this JSONPath of an expression with several.
+    /// A value of another type, which this JSONPath of an expression with several selects.
     PartNotANumber(String, &'static str),
     /// The series of one object differ in a label that `labelSelector` selects by.
     MixedLabels,
@@ -80,20 +80,20 @@ pub enum RefusalReason {
     PositiveInfinity,
     /// -Inf.
     NegativeInfinity,
-    /// Beyond the numbers that an HPA can read.
+    /// The value is beyond the numbers that an HPA can read.
     OutOfRange,
-    /// The same for the sum of an external metric's values, which an HPA adds up.
+    /// The sum of an external metric's values, which an HPA adds up, is beyond the numbers that it can read.
     SumOutOfRange,
-    /// Below zero, which would drive an HPA to its minimum.
+    /// The value is below zero, which would scale to the minimum.
     Negative,
     /// The expression cannot be evaluated.
     Evaluation(EvalError),
     /// The samples so far span less than half of a range.
-    Gathering,
+    CollectingSamples,
     /// There are more samples over time than are kept.
-    OverBudget(Bound),
+    OverBudget(SampleLimit),
     /// The maximum number of selections is being sampled.
-    SelectionLimit(Bound),
+    SelectionLimit(SampleLimit),
     /// Counters of a page reset more than once within the range.
     Resets,
 }
@@ -134,7 +134,7 @@ impl MissingReason {
         }
     }
 
-    /// As a label of the counter of objects left out.
+    /// The label value in the counter of objects left out.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NoSeries | Self::NoSeriesBut(_) => "no_series",
@@ -161,7 +161,7 @@ impl MissingReason {
 }
 
 impl RefusalReason {
-    /// As a label of the counter of objects left out.
+    /// The label value in the counter of objects left out.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Several => "several_series",
@@ -173,7 +173,7 @@ impl RefusalReason {
             Self::OutOfRange | Self::SumOutOfRange => "out_of_range",
             Self::Negative => "negative",
             Self::Evaluation(_) => "evaluation",
-            Self::Gathering => "gathering",
+            Self::CollectingSamples => "gathering",
             Self::OverBudget(_) => "over_budget",
             Self::SelectionLimit(_) => "selection_limit",
             Self::Resets => "resets",
@@ -260,7 +260,7 @@ impl fmt::Display for RefusalReason {
             ),
             Self::Negative => f.write_str("the value is negative; allowNegative: true would serve it"),
             Self::Evaluation(error) => error.fmt(f),
-            Self::Gathering => {
+            Self::CollectingSamples => {
                 f.write_str("gathering: its samples do not span half of the range, or reach back to the offset, so far")
             }
             Self::Resets => f.write_str(

@@ -1,6 +1,6 @@
 //! A metric request, and the values that answer it.
 
-use super::lasting::Lasting;
+use super::freshness::Freshness;
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::external_metrics::ExternalMetricValue;
 use crate::kube::meta::LabelSelector;
@@ -27,8 +27,8 @@ pub struct MetricValues {
     pub items: Vec<MetricValue>,
     /// `metricLabelSelector` as an object, if the request had one.
     pub selector: Option<LabelSelector>,
-    /// How long this is the answer, where that is known.
-    pub(crate) lasting: Option<Lasting>,
+    /// How long the response stays valid, if that is known.
+    pub(crate) freshness: Option<Freshness>,
 }
 
 /// A request for the values of an external metric.
@@ -47,8 +47,8 @@ pub struct ExternalRequest<'a> {
 pub struct ExternalValues {
     /// The metric's name as it is written in the rule; clients send it in lower case.
     pub metric: String,
-    /// All of them, at least one.
+    /// All values, at least one.
     pub items: Vec<ExternalMetricValue>,
-    /// How long this is the answer, where that is known.
-    pub(crate) lasting: Option<Lasting>,
+    /// How long the response stays valid, if that is known.
+    pub(crate) freshness: Option<Freshness>,
 }

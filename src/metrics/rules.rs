@@ -17,11 +17,11 @@ use crate::forward::adapters::Forwarding;
 use crate::parse::etag;
 use crate::parse::path::{Group, MetricPath, Version};
 use crate::parse::url_template::Placeholder;
-use crate::source::page::{Query, Want};
+use crate::source::page::{Query, WantedValues};
 use crate::source::shared::Shared;
 use crate::source::upstream::Upstream;
 
-/// What the configuration says of an external metric.
+/// The entry of a configuration for an external metric.
 #[derive(Clone, Debug)]
 pub enum ExternalEntry {
     Rule(Arc<ActiveRule>),
@@ -31,7 +31,7 @@ pub enum ExternalEntry {
     Unknown,
 }
 
-/// The kinds of documents: a closed set, so that [`Rules::printed`] is bounded.
+/// The kinds of serialized documents: a closed set, so that [`Rules::printed`] is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrintedKey {
     /// All groups with their versions and resources.
@@ -66,7 +66,7 @@ pub struct Rules {
     /// Names as written in the configuration, by their lower-case form.
     external: HashMap<String, (String, ExternalEntry)>,
     implicit: Option<(Arc<Upstream>, ImplicitRules)>,
-    /// Rules that look back, by the hash of their definition.
+    /// Rules with ranges or offsets, by the hash of their definition.
     sampled: HashMap<u64, Arc<ActiveRule>>,
     upstreams: Vec<Arc<Upstream>>,
     problem: Option<String>,
@@ -106,12 +106,12 @@ impl Rules {
                 }
                 false => Query::of(rule, number),
             };
-            let mut wants: Vec<Want> = Vec::new();
+            let mut wants: Vec<WantedValues> = Vec::new();
             for (id, rule) in mine.clone() {
                 let query = query(rule);
                 // Copies of one rule in the file select the same series.
                 let same = wants.last().filter(|want| want.query == query).cloned();
-                wants.push(same.unwrap_or(Want { id: id as u64, query }));
+                wants.push(same.unwrap_or(WantedValues { id: id as u64, query }));
             }
             let states = before.upstreams.iter().find(|upstream| upstream.source() == source);
             let states = states.map(|upstream| upstream.shared_states());
@@ -159,7 +159,7 @@ impl Rules {
         &mut self,
         rule: Rule,
         upstream: Arc<Upstream>,
-        want: Want,
+        want: WantedValues,
         before: &Self,
         limits: &Limits,
         budget: &Arc<SampleBudget>,
@@ -216,12 +216,12 @@ impl Rules {
         Arc::ptr_eq(&sampling.history, &old.history).then(|| new.clone())
     }
 
-    /// Whether a rule looks back.
+    /// Whether any rule has a range or an offset.
     pub fn look_back(&self) -> bool {
         !self.sampled.is_empty()
     }
 
-    /// The rule that looks back and has this hash.
+    /// The rule with a range or an offset whose definition has this hash.
     pub fn find_sampled(&self, definition: u64) -> Option<Arc<ActiveRule>> {
         self.sampled.get(&definition).cloned()
     }
@@ -300,7 +300,7 @@ impl Rules {
         &self.upstreams
     }
 
-    /// The same, with other adapters for what no rule serves.
+    /// Adds other adapters for metrics that no rule serves.
     #[must_use]
     pub(super) fn forwarding(self, forward: Option<Forwarding>) -> Self {
         Self { forward, ..self }
@@ -336,8 +336,8 @@ impl Rules {
         self.implicit.is_some() || custom == external || custom == (group == Group::Custom)
     }
 
-    /// A document about these rules, serialized once per generation of them and of what other adapters list, because
-    /// discovery is requested often and stays the same.
+    /// A document about these rules, serialized once per generation of the rules and of the other adapters' discovery,
+    /// because discovery is requested often and rarely changes.
     pub fn printed(&self, key: PrintedKey, listed: u64, print: impl FnOnce() -> Arc<[u8]>) -> Arc<Printed> {
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = printed.get(&key).filter(|(of, _)| *of == listed) {

@@ -8,7 +8,7 @@ use super::active_rule::{ActiveRule, Sampling};
 use super::coverage::PodCount;
 use super::history::{RoundOutcome, ScrapeError};
 use super::joined::JoinedPages;
-use super::objects::{Objects, Unlisted};
+use super::objects::{ListError, Objects};
 use super::scrape::SampledSelection;
 use super::targets::{self, PodTarget};
 use super::trace::Trace;
@@ -27,7 +27,7 @@ use crate::source::error::SourceError;
 use crate::source::page::{Found, Page, Series};
 use crate::source::page_request::PageRequest;
 use crate::source::shared::Shared;
-use crate::telemetry::clock::Steady;
+use crate::telemetry::clock::SteadyClock;
 
 /// The name of a source's only page in a sample store.
 pub(super) const PAGE: &str = "page";
@@ -38,7 +38,7 @@ pub(super) fn sample(
     selected: &SampledSelection,
     objects: Option<&Objects>,
     shared: &Shared,
-    steady: Steady,
+    steady: SteadyClock,
     now: Instant,
 ) {
     let Some(sampling) = &served.sampling else { return };
@@ -65,7 +65,7 @@ pub(super) fn sample(
     let listing = Wait::Until(now + shared.limits().answer.deadline);
     let list = match objects.pods(selection, listing, now) {
         Ok(list) => list,
-        Err(Unlisted::Failed(why)) if served.joins_pages() => return round.fail(&group(selected), why),
+        Err(ListError::Failed(why)) if served.joins_pages() => return round.fail(&group(selected), why),
         Err(_) => return,
     };
     if served.joins_pages() {
@@ -79,7 +79,7 @@ pub(super) fn sample(
         !sampling.history.is_up_to_date(&key, |url| target.is_at(url), steady.at(now))
     });
     let urls: Vec<String> = pods.iter().map(PodTarget::url).collect();
-    // Each as it arrives, so that a slow pod does not delay the others.
+    // Each page is stored as it arrives, so that a slow pod does not delay the others.
     served.upstream.each_page(&urls, &served.want, wait, &mut |at, page| {
         if let Some((target, url)) = pods.get(at).zip(urls.get(at)) {
             object(&mut key, selected.namespace.as_deref(), target.pod.name());
@@ -94,7 +94,7 @@ struct Round<'a> {
     served: &'a ActiveRule,
     sampling: &'a Sampling,
     limits: &'a Limits,
-    steady: Steady,
+    steady: SteadyClock,
     now: Instant,
 }
 
@@ -116,7 +116,7 @@ impl Round<'_> {
         let set = PodSet { namespace, selector: selected.label_selector.clone() };
         let Some(joined) = JoinedPages::scrape(self.served, &pods, &set, of, wait, &mut Trace::off()) else { return };
         // One store is for the objects of all requests, so the values of placeholders are applied later.
-        let selectors: Vec<VectorSelector> = expr.selectors().map(VectorSelector::loosened).collect();
+        let selectors: Vec<VectorSelector> = expr.selectors().map(VectorSelector::without_placeholders).collect();
         let is_wanted = |(labels, _): &(Labels, Sample)| {
             let name = labels.get(NAME_LABEL).unwrap_or_default();
             selectors.iter().any(|selector| selector.matches(name, |label| labels.get(label).map(Cow::Borrowed)))
@@ -130,14 +130,14 @@ impl Round<'_> {
         let unmatched = unmatched.into_iter().find(|unmatched| !unmatched.is_empty()).unwrap_or_default();
         let (at, coverage) = (self.steady.at(self.now), &joined.coverage);
         count(shared, self.served, coverage.count);
-        let error = coverage.check(self.served.rule.min_coverage).err().map(ScrapeError::NotWhole);
+        let error = coverage.check(self.served.rule.min_coverage).err().map(ScrapeError::Incomplete);
         let outcome = RoundOutcome { pods: Some(coverage.count), error };
         self.sampling.history.observe(&group, &group, at, samples.filter(is_wanted), unmatched, outcome);
     }
 
     /// Records that a round of several pods is incomplete.
     fn fail(&self, group: &str, why: String) {
-        self.sampling.history.fail(group, group, self.steady.at(self.now), ScrapeError::NotWhole(why));
+        self.sampling.history.fail(group, group, self.steady.at(self.now), ScrapeError::Incomplete(why));
     }
 
     /// The samples of a page for the rule.
@@ -148,8 +148,8 @@ impl Round<'_> {
         };
         let most = millis(self.limits.freshness.max_future);
         page.series(positions).filter_map(move |series| {
-            // Its age relative to the page. A sample from the far future is dropped, because it would hide all later
-            // ones.
+            // The sample's age relative to the page. A sample from the far future is dropped, because it would hide all
+            // later ones.
             let age = series.timestamp().map_or(0, |at| page.at.saturating_sub(at));
             let sample = Sample { at: taken.saturating_sub(age), value: series.value() };
             (age >= -most).then_some((series, sample))

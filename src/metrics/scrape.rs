@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use log::{debug, error};
 
 use super::active_rule::{ActiveRule, Sampling};
-use super::sample_bound::Bound;
+use super::sample_limit::SampleLimit;
 use crate::source::shared::Shared;
 use crate::telemetry::bug;
-use crate::telemetry::clock::Steady;
+use crate::telemetry::clock::SteadyClock;
 
 /// Samples a rule for one selection; called on a thread of the scraper.
 pub(super) type Sampler = Arc<dyn Fn(&Arc<ActiveRule>, &SampledSelection, Instant) + Send + Sync>;
@@ -49,7 +49,7 @@ pub(super) struct Scraper {
     /// Whether a new selection has been sampled since the last call.
     news: (Mutex<bool>, Condvar),
     shared: Arc<Shared>,
-    steady: Steady,
+    steady: SteadyClock,
     sampler: Sampler,
 }
 
@@ -78,7 +78,7 @@ struct Task {
 }
 
 impl Scraper {
-    pub(super) fn new(shared: Arc<Shared>, steady: Steady, sampler: Sampler) -> Arc<Self> {
+    pub(super) fn new(shared: Arc<Shared>, steady: SteadyClock, sampler: Sampler) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -93,12 +93,12 @@ impl Scraper {
     ///
     /// # Errors
     /// If the limit on selections is reached. One namespace may use a quarter of it.
-    pub(super) fn ask(
+    pub(super) fn keep_sampling(
         self: &Arc<Self>,
         served: &Arc<ActiveRule>,
         selected: SampledSelection,
         interval: Duration,
-    ) -> Result<(), Bound> {
+    ) -> Result<(), SampleLimit> {
         let now = self.now();
         let mut state = self.lock();
         let key = (Arc::as_ptr(served) as usize, selected);
@@ -119,14 +119,14 @@ impl Scraper {
     }
 
     /// Whether another selection may be sampled.
-    fn check_room(&self, state: &State, selected: &SampledSelection) -> Result<(), Bound> {
+    fn check_room(&self, state: &State, selected: &SampledSelection) -> Result<(), SampleLimit> {
         let most = self.shared.limits().sampling.selections;
         if state.tasks.len() >= most {
-            return Err(Bound::Selections(most));
+            return Err(SampleLimit::Selections(most));
         }
         let of_namespace = state.tasks.keys().filter(|(_, other)| other.namespace == selected.namespace).count();
         match selected.namespace.is_some() && of_namespace >= most.div_ceil(4) {
-            true => Err(Bound::OfNamespace(most.div_ceil(4))),
+            true => Err(SampleLimit::OfNamespace(most.div_ceil(4))),
             false => Ok(()),
         }
     }

@@ -20,7 +20,7 @@ pub(super) enum Naming<'a> {
         /// The object's name.
         name: &'a str,
     },
-    /// By labels, or by members of a JSON item.
+    /// By labels, or by members of an item.
     Own {
         /// The labels that name the namespace, of which the first present one is used; none for cluster-scoped objects.
         namespace: Cow<'a, [String]>,
@@ -37,7 +37,7 @@ pub(super) enum Naming<'a> {
 
 /// The members that a request wants.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct WantedMembers<'a> {
     /// `None` for cluster-scoped objects.
     pub namespace: Option<&'a str>,
     /// `None` for `*`.
@@ -49,10 +49,10 @@ pub(super) struct Wanted<'a> {
     pub label_selector: &'a Selector,
 }
 
-/// The members that describe one object: series, or items of a JSON page.
+/// The members that describe one object: series, or items of a page.
 pub(super) type ObjectMembers<'p, T> = Result<Vec<&'p T>, RefusalReason>;
 
-/// The result, by object name in order, or the reason why there is none.
+/// The members of each object, ordered by its name, or the reason why there are none.
 pub(super) type MembersByObject<'p, T> = Result<BTreeMap<String, ObjectMembers<'p, T>>, MissingReason>;
 
 /// A member that may name the object that it describes.
@@ -87,7 +87,7 @@ pub(super) trait Describes {
 pub(super) fn select<'p, T: Describes>(
     all: impl Iterator<Item = &'p T>,
     naming: &Naming<'_>,
-    wanted: &Wanted<'_>,
+    wanted: &WantedMembers<'_>,
 ) -> MembersByObject<'p, T> {
     let mut objects: BTreeMap<String, ObjectMembers<'p, T>> = BTreeMap::new();
     let (mut any, mut matching, mut named) = (false, false, false);
@@ -195,8 +195,8 @@ fn within<'m>(
     Some((space.or(namespace), Some(name)))
 }
 
-/// Keys of `selector` that no series has as a label, with the labels that the series have; `None` if every key is
-/// known.
+/// The first key of `selector` that no series has as a label, with the labels that the series have; `None` if every key
+/// is known.
 pub(super) fn unknown_key<'s, T: Describes>(selector: &'s Selector, members: &[&T]) -> Option<(&'s str, Vec<String>)> {
     let mut keys = selector.requirements().iter().map(Requirement::key);
     let unknown = keys.find(|key| members.iter().all(|member| label_of(*member, key).is_none()))?;
@@ -238,7 +238,7 @@ pub(super) fn matches<T: Describes>(selector: &Selector, member: &T) -> bool {
     selector.matches(|key| labels.iter().find(|(name, _)| *name == key).and_then(|(_, value)| value.as_deref()))
 }
 
-/// The name with `_` instead of characters that Prometheus does not allow.
+/// The key with `_` instead of characters that Prometheus does not allow in labels.
 pub(super) fn plain(key: &str) -> String {
     key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }

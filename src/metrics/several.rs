@@ -1,6 +1,6 @@
 //! A metric that several rules serve for one resource: their responses for `*` are joined.
 
-use super::failure::{DescribedMetric, Failure};
+use super::failure::{Failure, MetricReference};
 use super::request::{MetricRequest, MetricValues};
 
 /// Joins the responses of rules. Objects without a value are left out, as for one page. If one rule fails, so does the
@@ -22,7 +22,7 @@ pub(super) fn join(
     }
     if joined.items.is_empty() {
         return Err(missing.unwrap_or_else(|| {
-            let metric = DescribedMetric::Objects(request.path);
+            let metric = MetricReference::Objects(request.path);
             Failure::NotFound(format!("{metric}: several rules serve it, and none of them describes such an object"))
         }));
     }

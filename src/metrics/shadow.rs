@@ -1,5 +1,5 @@
-//! Rules with `shadow`: another adapter's values are served, and the rule's are computed beside and compared with them, by
-//! threads of their own, so that no request waits for that. If the other adapter has no value, the rule's is served.
+//! Rules with `shadow`: another adapter's values are served, and separate threads compute the rule's values and compare
+//! them, so that no request waits for that. If the other adapter has no value, the rule's is served.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,30 +19,30 @@ use crate::forward::adapter::Adapter;
 use crate::forward::adapters::Adapters;
 use crate::forward::difference::{self, Difference};
 use crate::forward::shadow_log::ShadowOutcome;
-use crate::source::waiting::Patience;
+use crate::source::waiting::AllowedWaits;
 use crate::telemetry::bug;
 
-/// A comparison that waits.
+/// A queued comparison.
 type Comparison = Box<dyn FnOnce() + Send>;
 
-/// Compares.
+/// Compares values of rules with those of another adapter.
 #[derive(Debug)]
-pub(super) struct Comparer {
-    judge: Judge,
+pub(super) struct ShadowComparer {
+    judge: ComparisonContext,
     queue: OnceCell<SyncSender<Comparison>>,
-    /// The values of all comparisons that wait.
+    /// The number of values of all queued comparisons.
     values: Arc<AtomicUsize>,
 }
 
-/// So many values wait, until this is dropped.
-struct Held {
+/// A number of queued values, which count until this is dropped.
+struct WaitingValues {
     values: usize,
     of: Arc<AtomicUsize>,
 }
 
-/// What a comparison needs.
+/// The state that a comparison needs.
 #[derive(Clone, Debug)]
-struct Judge {
+struct ComparisonContext {
     answering: Answering,
     adapters: Arc<Adapters>,
 }
@@ -51,16 +51,16 @@ struct Judge {
 trait Compared: Clone + Send + 'static {
     /// Their number.
     fn len(&self) -> usize;
-    /// How those of rules differ from those of another adapter.
+    /// How the values of rules differ from those of another adapter.
     fn difference(&self, theirs: &Self) -> Difference;
 }
 
 /// The metric and the resource, which is empty for an external metric.
 type ShadowKey<'a> = (&'a str, &'a str);
 
-impl Comparer {
+impl ShadowComparer {
     pub(super) fn new(answering: Answering, adapters: Arc<Adapters>) -> Self {
-        Self { judge: Judge { answering, adapters }, queue: OnceCell::new(), values: Arc::default() }
+        Self { judge: ComparisonContext { answering, adapters }, queue: OnceCell::new(), values: Arc::default() }
     }
 
     /// The values of objects.
@@ -69,25 +69,25 @@ impl Comparer {
         adapter: &Adapter,
         rules: &Arc<Rules>,
         request: MetricRequest<'_>,
-        patience: Patience,
+        waits: AllowedWaits,
         trace: &mut Trace,
     ) -> Result<MetricValues, Failure> {
-        let theirs = forwarding::objects(adapter, request, true, patience, trace);
+        let theirs = forwarding::objects(adapter, request, true, waits, trace);
         let MetricRequest { path, label_selector, metric_selector, .. } = request;
         self.shadowed(
             (&path.metric, &path.resource),
             theirs.and_then(|theirs| with_values(adapter, theirs)),
-            |answering, patience, trace| answering.objects(rules, rules.find_all(path), request, patience, trace),
+            |answering, waits, trace| answering.objects(rules, rules.find_all(path), request, waits, trace),
             || {
                 let (rules, path) = (rules.clone(), path.clone());
                 let (label_selector, metric_selector) = (label_selector.clone(), metric_selector.clone());
-                move |answering: &Answering, patience, trace: &mut Trace| {
+                move |answering: &Answering, waits, trace: &mut Trace| {
                     let (label_selector, metric_selector) = (&label_selector, &metric_selector);
                     let request = MetricRequest { path: &path, label_selector, metric_selector, is_forwarded: false };
-                    answering.objects(&rules, rules.find_all(&path), request, patience, trace)
+                    answering.objects(&rules, rules.find_all(&path), request, waits, trace)
                 }
             },
-            patience,
+            waits,
             trace,
         )
     }
@@ -98,51 +98,51 @@ impl Comparer {
         adapter: &Adapter,
         rules: &Arc<Rules>,
         request: ExternalRequest<'_>,
-        patience: Patience,
+        waits: AllowedWaits,
         trace: &mut Trace,
     ) -> Result<ExternalValues, Failure> {
-        let theirs = forwarding::external(adapter, request, true, patience, trace);
+        let theirs = forwarding::external(adapter, request, true, waits, trace);
         let ExternalRequest { path, selector, .. } = request;
         self.shadowed(
             (rules.external_name(&path.metric), ""),
             theirs.and_then(|theirs| with_values(adapter, theirs)),
-            |answering, patience, trace| answering.external(rules, request, patience, trace),
+            |answering, waits, trace| answering.external(rules, request, waits, trace),
             || {
                 let (rules, path, selector) = (rules.clone(), path.clone(), selector.clone());
-                move |answering: &Answering, patience, trace: &mut Trace| {
+                move |answering: &Answering, waits, trace: &mut Trace| {
                     let request = ExternalRequest { path: &path, selector: &selector, is_forwarded: false };
-                    answering.external(&rules, request, patience, trace)
+                    answering.external(&rules, request, waits, trace)
                 }
             },
-            patience,
+            waits,
             trace,
         )
     }
 
-    /// The values that the other adapter has, and beside them, or in their place, those of rules: as `of_rules` computes them at
-    /// once, or what `to_compute` makes later.
+    /// Returns the other adapter's values and has them compared with those of rules, which `of_rules` computes at once for a
+    /// trace, and the result of `to_compute` later otherwise. If the adapter has no values, returns those of `of_rules`.
     fn shadowed<T: Compared, L>(
         &self,
         key: ShadowKey<'_>,
         theirs: Result<T, Failure>,
-        of_rules: impl FnOnce(&Answering, Patience, &mut Trace) -> Result<T, Failure>,
+        of_rules: impl FnOnce(&Answering, AllowedWaits, &mut Trace) -> Result<T, Failure>,
         to_compute: impl FnOnce() -> L,
-        patience: Patience,
+        waits: AllowedWaits,
         trace: &mut Trace,
     ) -> Result<T, Failure>
     where
-        L: FnOnce(&Answering, Patience, &mut Trace) -> Result<T, Failure> + Send + 'static,
+        L: FnOnce(&Answering, AllowedWaits, &mut Trace) -> Result<T, Failure> + Send + 'static,
     {
         let judge = &self.judge;
         let theirs = match theirs {
             Ok(theirs) => theirs,
             Err(failure) => {
-                return self.instead(key, failure, |trace| of_rules(&judge.answering, patience, trace), trace);
+                return self.instead(key, failure, |trace| of_rules(&judge.answering, waits, trace), trace);
             }
         };
         match trace.is_on() {
             true => {
-                let ours = of_rules(&judge.answering, patience, trace);
+                let ours = of_rules(&judge.answering, waits, trace);
                 judge.compare(key, &ours, &theirs, trace);
             }
             false => {
@@ -150,7 +150,7 @@ impl Comparer {
                 let (metric, resource) = (key.0.to_owned(), key.1.to_owned());
                 self.later(key, theirs.len(), move || {
                     let trace = &mut Trace::off();
-                    let ours = compute(&judge.answering, judge.patience(), trace);
+                    let ours = compute(&judge.answering, judge.waits(), trace);
                     judge.compare((&metric, &resource), &ours, &served, trace);
                 });
             }
@@ -158,8 +158,8 @@ impl Comparer {
         Ok(theirs)
     }
 
-    /// The values of rules in the place of those that another adapter does not have. If neither has any, its Status is
-    /// served, or else the reason of the rules.
+    /// The values of rules, because the other adapter has none. If the rules have none either, the adapter's Status is
+    /// served, or else the failure of the rules.
     fn instead<T>(
         &self,
         key: ShadowKey<'_>,
@@ -183,10 +183,10 @@ impl Comparer {
         }
     }
 
-    /// Lets another thread compare, unless too many comparisons wait.
+    /// Queues a comparison for another thread, unless too many are queued.
     fn later(&self, key: ShadowKey<'_>, values: usize, comparison: impl FnOnce() + Send + 'static) {
         let most = self.judge.answering.shared.limits().shadow.values;
-        let held = Held::take(&self.values, values, most);
+        let held = WaitingValues::take(&self.values, values, most);
         let queue = self.queue.get_or_try_init(|| self.start());
         let queued = held.zip(queue.ok()).is_some_and(|(held, queue)| {
             let comparison = move || {
@@ -222,7 +222,7 @@ fn next(waiting: &Mutex<Receiver<Comparison>>) -> Option<Comparison> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
-impl Held {
+impl WaitingValues {
     fn take(of: &Arc<AtomicUsize>, values: usize, most: usize) -> Option<Self> {
         let more = |held: usize| held.checked_add(values).filter(|held| *held <= most);
         of.fetch_update(Relaxed, Relaxed, more).ok()?;
@@ -230,13 +230,13 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for WaitingValues {
     fn drop(&mut self) {
         self.of.fetch_sub(self.values, Relaxed);
     }
 }
 
-/// An answer without values is a failure, because an HPA cannot use it.
+/// Turns a response without values into a failure, because an HPA cannot use it.
 fn with_values<T: Compared>(adapter: &Adapter, values: T) -> Result<T, Failure> {
     let address = &adapter.config().address;
     match values.len() {
@@ -265,14 +265,14 @@ impl Compared for ExternalValues {
     }
 }
 
-impl Judge {
-    /// For all that rules may wait for.
-    fn patience(&self) -> Patience {
+impl ComparisonContext {
+    /// Allows every wait, until the deadline of a comparison.
+    fn waits(&self) -> AllowedWaits {
         let shared = &self.answering.shared;
-        Patience::until(shared.clock().now().monotonic + shared.limits().shadow.deadline)
+        AllowedWaits::until(shared.clock().now().monotonic + shared.limits().shadow.deadline)
     }
 
-    /// Notes how the values of rules compare with those that are served.
+    /// Records how the values of rules differ from those that are served.
     fn compare<T: Compared>(&self, key: ShadowKey<'_>, ours: &Result<T, Failure>, theirs: &T, trace: &mut Trace) {
         match ours.as_ref().map(|ours| ours.difference(theirs)) {
             Ok(Difference { ratio, is_of_same_objects: true }) => {

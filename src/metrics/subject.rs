@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::active_rule::ActiveRule;
 use super::evaluation;
-use super::failure::{About, DescribedMetric, Failure};
+use super::failure::{About, Failure, MetricReference};
 use super::judgement::{Judgement, Scrape};
 use super::last::ValueKey;
 use super::member::Member;
@@ -16,7 +16,7 @@ use super::outcome::{Finding, ServedValue, Verdict};
 use super::reason::MissingReason;
 use super::request::MetricRequest;
 use super::scrape::Scraper;
-use super::select::{MembersByObject, Wanted, select};
+use super::select::{MembersByObject, WantedMembers, select};
 use super::trace::{PodsOrigin, Trace};
 use crate::config::model::{DescribedObject, Identity, ObjectKind, Value};
 use crate::kube::custom_metrics::MetricValue;
@@ -28,8 +28,8 @@ use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
 use crate::promql::Bindings;
 use crate::source::shared::Shared;
-use crate::source::waiting::{Patience, Waiting};
-use crate::telemetry::clock::{Now, Steady};
+use crate::source::waiting::{AllowedWaits, Waiting};
+use crate::telemetry::clock::{Now, SteadyClock};
 
 /// A request with its rule and the kind of its objects.
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ pub(super) struct Subject<'a> {
     pub(super) services: Services<'a>,
 }
 
-/// What the objects of an answer have in common: their items share it.
+/// The parts that all items of a response share.
 pub(super) struct AnsweredObjects {
     kind: Arc<str>,
     namespace: Option<Arc<str>>,
@@ -54,18 +54,18 @@ pub(super) struct Services<'a> {
     /// `None` without a Kubernetes API.
     pub(super) objects: Option<&'a Objects>,
     pub(super) scraper: &'a Arc<Scraper>,
-    pub(super) steady: Steady,
-    /// The moment that all objects of an answer are judged at, if nothing is waited for meanwhile.
+    pub(super) steady: SteadyClock,
+    /// The moment at which all objects of a response are judged, if nothing is waited for meanwhile.
     pub(super) moment: Option<Now>,
 }
 
 impl Services<'_> {
-    /// The time.
+    /// The moment at which objects are judged, or else the current time.
     pub(super) fn now(&self) -> Now {
         self.moment.unwrap_or_else(|| self.shared.clock().now())
     }
 
-    /// The time of samples.
+    /// The same time by the clock of samples.
     pub(super) fn steady_now(&self) -> i64 {
         self.steady.at(self.now().monotonic)
     }
@@ -81,13 +81,13 @@ impl Services<'_> {
         &self,
         selection: Selection<'_>,
         about: &About<'_>,
-        patience: Patience,
+        waits: AllowedWaits,
     ) -> Result<SelectedPods, Failure> {
-        let (wait, now) = (patience.wait_for(Waiting::KubernetesLists), self.shared.clock().now().monotonic);
+        let (wait, now) = (waits.wait_for(Waiting::KubernetesLists), self.shared.clock().now().monotonic);
         self.cluster(about)?.pods(selection, wait, now).map_err(|unlisted| about.unlisted(&unlisted))
     }
 
-    /// Until when this list of a selection's pods is the current one, if it is.
+    /// Until when this list of a selection's pods is current; `None` if it is outdated.
     pub(super) fn pods_until(&self, selection: Selection<'_>, list: &SelectedPods) -> Option<Instant> {
         self.objects?.pods_until(selection, list, self.shared.clock().now().monotonic)
     }
@@ -103,14 +103,14 @@ impl<'a> Subject<'a> {
     pub(super) fn about(&self) -> About<'_> {
         let ActiveRule { rule, upstream, implicit, .. } = &**self.served;
         About {
-            metric: DescribedMetric::Objects(self.request.path),
+            metric: MetricReference::Objects(self.request.path),
             rule,
             source: &upstream.source().name,
             implicit: *implicit,
         }
     }
 
-    /// The same for the one object of another path.
+    /// The subject with another path, of one object.
     pub(super) fn of_path<'b>(&self, path: &'b MetricPath) -> Subject<'b>
     where
         'a: 'b,
@@ -118,7 +118,7 @@ impl<'a> Subject<'a> {
         Subject { request: MetricRequest { path, ..self.request }, ..*self }
     }
 
-    /// The same for objects that are all judged at this moment.
+    /// The subject with all of its objects judged at the current time.
     pub(super) fn at_one_moment(&self) -> Self {
         Self { services: Services { moment: Some(self.services.now()), ..self.services }, ..*self }
     }
@@ -176,7 +176,7 @@ impl<'a> Subject<'a> {
         // The query already contains metricLabelSelector.
         let everything = Selector::everything();
         let is_query = self.served.upstream.source().is_prometheus();
-        let wanted = Wanted {
+        let wanted = WantedMembers {
             namespace: namespace.as_deref(),
             name: match name {
                 ObjectName::One(name) => Some(name),
@@ -244,7 +244,7 @@ impl<'a> Subject<'a> {
         self.judgement(scrape).of(name, finding, || self.key(name, scrape), trace)
     }
 
-    /// The value by `onUnavailable` for one object, if the rule has one.
+    /// The value that `onUnavailable` provides for one object, if any.
     pub(super) fn unavailable(&self, name: &str, scrape: Scrape<'_>, trace: &mut Trace) -> Option<ServedValue> {
         self.judgement(scrape).unavailable(name, || self.key(name, scrape), trace)
     }
@@ -284,7 +284,7 @@ impl<'a> Subject<'a> {
         self.objects().item(name, value)
     }
 
-    /// What the objects of the answer have in common.
+    /// The parts that all items of the response share.
     pub(super) fn objects(&self) -> AnsweredObjects {
         AnsweredObjects {
             kind: self.kind.kind.as_str().into(),
@@ -295,7 +295,7 @@ impl<'a> Subject<'a> {
 }
 
 impl AnsweredObjects {
-    /// The value of one of them.
+    /// The item of an object.
     pub(super) fn item(&self, name: &str, value: ServedValue) -> MetricValue {
         MetricValue {
             described_object: ObjectReference {

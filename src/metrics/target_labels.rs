@@ -9,7 +9,7 @@ use crate::kube::pod::Pod;
 use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::Labels;
 
-/// The prefix for a page's own label with such a name.
+/// The prefix for a page's own label with the name of a target label.
 const EXPORTED: &str = "exported_";
 
 /// The labels of one pod as a target, in order of their names.
@@ -67,7 +67,7 @@ impl TargetLabels {
         labels
     }
 
-    /// The same, including the metric's name, for an expression.
+    /// The labels of a series, including the metric's name, for an expression.
     pub(super) fn join_named<'a>(
         &'a self,
         name: &'a str,

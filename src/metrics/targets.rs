@@ -44,7 +44,7 @@ type Skipped<'p> = Vec<(&'p Pod, SkippedTarget)>;
 /// The pages of pods, and the pods that are skipped.
 pub(super) fn pages<'p>(pods: impl IntoIterator<Item = &'p Pod>, of: &'p Pods) -> (Vec<PodTarget<'p>>, Skipped<'p>) {
     let (mut targets, mut skipped): (Vec<PodTarget<'_>>, Vec<_>) = (Vec::new(), Vec::new());
-    // Whose address and port it is, and whether it is also that of another.
+    // The addresses and ports of the pods, and whether several pods have the same.
     let mut taken: HashMap<(IpAddr, u16), bool> = HashMap::new();
     let mut is_shared = false;
     for pod in pods {
@@ -120,7 +120,7 @@ impl<'p> PodTarget<'p> {
 
     /// Whether this is its URL, with the incarnation.
     pub(super) fn is_at(&self, url: &str) -> bool {
-        let mut left = Left(url);
+        let mut left = PrefixMatcher(url);
         self.write_plain(&mut left).is_ok()
             && left.write_str("#").is_ok()
             && self.pod.write_incarnation(&mut left).is_ok()
@@ -145,17 +145,17 @@ impl<'p> PodTarget<'p> {
     }
 }
 
-/// The rest of a text of which the beginning was expected.
-struct Left<'a>(&'a str);
+/// The rest of a text after the parts that were written so far; writing anything else is an error.
+struct PrefixMatcher<'a>(&'a str);
 
-impl Write for Left<'_> {
+impl Write for PrefixMatcher<'_> {
     fn write_str(&mut self, expected: &str) -> fmt::Result {
         self.0 = self.0.strip_prefix(expected).ok_or(fmt::Error)?;
         Ok(())
     }
 }
 
-/// Host and port.
+/// The host and port of a URL.
 pub(super) fn authority(url: &str) -> &str {
     url.split('/').nth(2).unwrap_or_default()
 }
@@ -175,7 +175,7 @@ impl SkippedTarget {
         }
     }
 
-    /// As a label of the counter of objects left out.
+    /// The label value in the counter of objects left out.
     pub fn label(self) -> &'static str {
         match self {
             Self::NotRunning => "pod_not_running",

@@ -13,7 +13,7 @@ use crate::source::error::SourceError;
 use crate::source::page::{PageSummary, Refusal};
 use crate::source::prometheus::QuerySummary;
 
-/// Collects the events of one evaluation; while it is off, only the objects that were left out.
+/// Collects the events of one evaluation; while it is off, it only counts the objects that were left out.
 #[derive(Debug, Default)]
 pub struct Trace {
     events: Option<Vec<Event>>,
@@ -121,7 +121,7 @@ impl Trace {
         self.events.as_deref().unwrap_or_default()
     }
 
-    /// An object was left out of the answer for this reason, one of a closed set.
+    /// Counts an object that was left out of the response for this reason, one of a closed set.
     pub fn leave_out(&mut self, reason: &'static str) {
         match self.left_out.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += 1,

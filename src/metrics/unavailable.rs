@@ -9,19 +9,19 @@ use super::wildcard;
 use crate::config::model::{DescribedObject, Identity, OnMissing, SelectorMode};
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::sort::sort;
-use crate::source::waiting::Patience;
+use crate::source::waiting::AllowedWaits;
 
 /// The values that the rule has for this case, or the failure.
 pub(super) fn answer(
     subject: &Subject<'_>,
     failure: Failure,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<MetricValues, Failure> {
     if subject.served.rule.on_unavailable == OnMissing::Error || !matches!(failure, Failure::SourceFailed(_)) {
         return Err(failure);
     }
-    let names = match names(subject, patience) {
+    let names = match names(subject, waits) {
         Err(wait @ Failure::WouldWait(_)) => return Err(wait),
         names => names.unwrap_or_default(),
     };
@@ -32,13 +32,13 @@ pub(super) fn answer(
     };
     match names.into_iter().filter_map(value).collect::<Vec<_>>() {
         items if items.is_empty() => Err(failure),
-        items => Ok(MetricValues { items, selector: subject.metric_selector()?, lasting: None }),
+        items => Ok(MetricValues { items, selector: subject.metric_selector()?, freshness: None }),
     }
 }
 
 /// The requested objects, as far as they are known without the source: from the request, the rule or, for pods, which
 /// an HPA requests all at once, the Kubernetes API.
-fn names(subject: &Subject<'_>, patience: Patience) -> Result<Vec<String>, Failure> {
+fn names(subject: &Subject<'_>, waits: AllowedWaits) -> Result<Vec<String>, Failure> {
     let (MetricPath { namespace, name, .. }, rule) = (subject.request.path, &subject.served.rule);
     let source = subject.served.upstream.source();
     let is_narrowed = !subject.request.label_selector.is_everything();
@@ -55,7 +55,7 @@ fn names(subject: &Subject<'_>, patience: Patience) -> Result<Vec<String>, Failu
         (_, ObjectName::All) if is_narrowed && source.label_selector != SelectorMode::Kubernetes => Vec::new(),
         (_, ObjectName::All) => {
             let mut names: Vec<String> =
-                wildcard::listed(subject, patience)?.set().into_iter().map(str::to_owned).collect();
+                wildcard::listed(subject, waits)?.set().into_iter().map(str::to_owned).collect();
             sort(&mut names);
             names
         }

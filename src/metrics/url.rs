@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::active_rule::ActiveRule;
 use super::failure::{About, Failure};
-use super::lasting::Lasting;
+use super::freshness::Freshness;
 use super::subject::Subject;
 use super::trace::{Event, Trace};
 use super::{over_time, page_members};
@@ -15,28 +15,28 @@ use crate::parse::url_template::{Placeholder, Values};
 use crate::source::error::SourceError;
 use crate::source::page::Page;
 use crate::source::page_request::PageRequest;
-use crate::source::waiting::{Patience, Waiting};
+use crate::source::waiting::{AllowedWaits, Waiting};
 
 /// The values of the objects that the page describes, and how long they stay valid if that depends on the page alone.
 pub(super) fn answer(
     subject: &Subject<'_>,
-    patience: Patience,
-    lasting: &mut Option<Lasting>,
+    waits: AllowedWaits,
+    freshness: &mut Option<Freshness>,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let request = expand(subject)?;
     trace.record(|| Event::Url { url: request.to_string() });
     if let Some(sampling) = &subject.served.sampling {
-        return over_time::of_page(subject, sampling, patience, trace);
+        return over_time::of_page(subject, sampling, waits, trace);
     }
-    let page = fetch(subject.served, &subject.about(), &request, patience, trace)?;
-    let values = page_members::answer(subject, &page, patience, trace)?;
+    let page = fetch(subject.served, &subject.about(), &request, waits, trace)?;
+    let values = page_members::answer(subject, &page, waits, trace)?;
     let is_listed = subject.request.path.name == ObjectName::All
         && subject.served.upstream.source().label_selector == SelectorMode::Kubernetes
         && !subject.request.label_selector.is_everything();
     if !is_listed && trace.left_out().is_empty() {
         let times = values.iter().map(|value| value.timestamp.millis());
-        *lasting = Lasting::of_page(subject.served, &page, times, subject.services.shared.clock().now());
+        *freshness = Freshness::of_page(subject.served, &page, times, subject.services.shared.clock().now());
     }
     Ok(values)
 }
@@ -50,12 +50,12 @@ pub(super) fn fetch(
     served: &ActiveRule,
     about: &About<'_>,
     request: &PageRequest,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<Arc<Page>, Failure> {
     let waiting = Waiting::Source(served.upstream.index());
-    match served.upstream.page(request, &served.want, patience.wait_for(waiting)) {
-        Ok(page) if served.upstream.has_outlived(page.at, served.rule.max_age) => Err(about.page(&OUTLIVED)),
+    match served.upstream.page(request, &served.want, waits.wait_for(waiting)) {
+        Ok(page) if served.upstream.is_stale(page.at, served.rule.max_age) => Err(about.page(&OUTLIVED)),
         Ok(page) => {
             trace.record(|| Event::Page { summary: page.summary() });
             Ok(page)

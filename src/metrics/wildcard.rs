@@ -18,12 +18,12 @@ use crate::parse::escape::Escaped;
 use crate::parse::path::ObjectName;
 use crate::parse::selector::Selector;
 use crate::parse::sort::sort_by;
-use crate::source::waiting::{Patience, Waiting};
+use crate::source::waiting::{AllowedWaits, Waiting};
 
 /// The objects that `labelSelector` selects.
 enum LabelSelection {
     All,
-    /// Those whose series match it.
+    /// The objects whose series match it.
     BySeries,
     /// The given objects, as the Kubernetes API lists them.
     Names(ListedNames),
@@ -34,12 +34,12 @@ pub(super) fn of_members<T: Member>(
     subject: &Subject<'_>,
     members: &[&T],
     scrape: Scrape<'_>,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     match &subject.request.path.name {
         ObjectName::One(name) => subject.named(name, members, scrape, trace),
-        ObjectName::All => answer(subject, members, scrape, patience, trace),
+        ObjectName::All => answer(subject, members, scrape, waits, trace),
     }
 }
 
@@ -48,10 +48,10 @@ fn answer<T: Member>(
     subject: &Subject<'_>,
     members: &[&T],
     scrape: Scrape<'_>,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
-    let selection = label_selection(subject, members, patience)?;
+    let selection = label_selection(subject, members, waits)?;
     let everything = Selector::everything();
     let by_series = matches!(selection, LabelSelection::BySeries);
     let label_selector = if by_series { subject.request.label_selector } else { &everything };
@@ -100,7 +100,7 @@ fn answer<T: Member>(
 fn label_selection<T: Member>(
     subject: &Subject<'_>,
     members: &[&T],
-    patience: Patience,
+    waits: AllowedWaits,
 ) -> Result<LabelSelection, Failure> {
     let selector = subject.request.label_selector;
     if selector.is_everything() {
@@ -116,12 +116,12 @@ fn label_selection<T: Member>(
                 if seen.is_empty() { "none".to_owned() } else { seen.join(", ") }
             ))),
         },
-        SelectorMode::Kubernetes => listed(subject, patience).map(LabelSelection::Names),
+        SelectorMode::Kubernetes => listed(subject, waits).map(LabelSelection::Names),
     }
 }
 
 /// The names that the Kubernetes API lists for `labelSelector`.
-pub(super) fn listed(subject: &Subject<'_>, patience: Patience) -> Result<ListedNames, Failure> {
+pub(super) fn listed(subject: &Subject<'_>, waits: AllowedWaits) -> Result<ListedNames, Failure> {
     let about = subject.about();
     let Some(objects) = subject.services.objects else {
         let source = &subject.served.upstream.source().name;
@@ -134,6 +134,6 @@ pub(super) fn listed(subject: &Subject<'_>, patience: Patience) -> Result<Listed
     let label_selector = subject.request.label_selector.to_string();
     let namespace = subject.request.path.namespace.as_deref();
     let selection = Selection { namespace, label_selector: &label_selector, name: None };
-    let (wait, now) = (patience.wait_for(Waiting::KubernetesLists), subject.services.shared.clock().now().monotonic);
+    let (wait, now) = (waits.wait_for(Waiting::KubernetesLists), subject.services.shared.clock().now().monotonic);
     objects.names(subject.kind, selection, wait, now).map_err(|unlisted| about.unlisted(&unlisted))
 }

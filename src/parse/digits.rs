@@ -1,9 +1,9 @@
-//! Whole numbers as text, for what is printed thousands of times in an answer: formatting takes five times as long.
+//! Prints whole numbers that occur thousands of times in a response: `format!` takes five times as long.
 
-/// The digits of the greatest number.
+/// The number of digits of `u64::MAX`.
 pub(crate) const MOST: usize = 20;
 
-/// The digits of a number, for which there is this room.
+/// The decimal digits of a number, written into `room`.
 pub(crate) fn digits(mut number: u64, room: &mut [u8; MOST]) -> &str {
     let mut start = MOST;
     for (at, place) in room.iter_mut().enumerate().rev() {

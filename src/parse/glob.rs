@@ -25,13 +25,13 @@ impl NameGlob {
         matches(self.0.as_bytes(), name.as_bytes())
     }
 
-    /// The same, ignoring the case of ASCII letters.
+    /// Whether a name matches, ignoring the case of ASCII letters.
     pub fn matches_ignoring_case(&self, name: &str) -> bool {
         matches(self.0.to_ascii_lowercase().as_bytes(), name.to_ascii_lowercase().as_bytes())
     }
 }
 
-/// Returns only to the last `*`, so that the time is at most the product of both lengths.
+/// Backtracks only to the last `*`, so that the time is at most the product of both lengths.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut from) = (0, 0);
     // The position after the last `*` in the pattern, and the end of its text so far in the name.

@@ -18,7 +18,7 @@ pub(crate) mod glob;
 mod group;
 pub(crate) mod head;
 pub(crate) mod json;
-pub(crate) mod lookalike;
+pub(crate) mod likely_format;
 pub(crate) mod name_pattern;
 pub(crate) mod path;
 pub(crate) mod peer_message;

@@ -339,7 +339,7 @@ impl ApiPath {
     }
 }
 
-/// Prints the path. An unknown route prints as some path that is unknown too.
+/// Prints the path. An unknown route prints as an arbitrary unknown path.
 impl fmt::Display for ApiPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

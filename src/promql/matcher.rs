@@ -16,7 +16,7 @@ pub struct Matcher {
     label: String,
     op: MatchOp,
     value: String,
-    /// For `=~` and `!~`; anchored at both ends.
+    /// The regular expression of `=~` and `!~`, anchored at both ends.
     regex: Option<Regex>,
     /// The value's pieces if it contains placeholders; such a matcher matches nothing.
     pieces: Vec<Piece>,
@@ -45,8 +45,8 @@ impl Matcher {
     /// Creates a matcher; `regex_limit` limits the compiled size of a regular expression in bytes.
     ///
     /// # Errors
-    /// If the operator needs a regular expression and `value` is not a supported one. RE2 is supported as far as
-    /// regex-lite does: without `\pL`, and with `(?i)` for ASCII letters only.
+    /// If the operator needs a regular expression and `value` is not a supported one. RE2 syntax is supported as far as
+    /// regex-lite supports it: without `\pL`, and with `(?i)` for ASCII letters only.
     pub fn new(label: &str, op: MatchOp, value: &str, regex_limit: usize) -> Result<Self, BadRegex> {
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,

@@ -188,7 +188,7 @@ impl Function {
     }
 
     /// The type of the result.
-    pub fn gives(self) -> Type {
+    pub fn result_type(self) -> Type {
         if matches!(self, Self::Scalar | Self::Time) { Type::Scalar } else { Type::Vector }
     }
 }

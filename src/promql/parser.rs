@@ -39,23 +39,23 @@ struct Parser<'a> {
 /// An expression, its type, and the column where it starts.
 struct Typed {
     expr: Expr,
-    gives: Type,
+    result_type: Type,
     column: usize,
 }
 
 impl Typed {
     /// Checks that the expression has the wanted type.
     fn of(self, wanted: Type) -> Result<Self, ExpressionError> {
-        let Self { gives, column, .. } = self;
-        if gives == wanted {
+        let Self { result_type, column, .. } = self;
+        if result_type == wanted {
             return Ok(self);
         }
-        Err(error(column, format!("expected {} at column {column}, found {}", describe(wanted), describe(gives))))
+        Err(error(column, format!("expected {} at column {column}, found {}", describe(wanted), describe(result_type))))
     }
 
     /// Checks that the expression is not a range, which only functions accept.
     fn operand(self) -> Result<Self, ExpressionError> {
-        if self.gives == Type::Range { self.of(Type::Vector) } else { Ok(self) }
+        if self.result_type == Type::Range { self.of(Type::Vector) } else { Ok(self) }
     }
 }
 
@@ -80,11 +80,11 @@ impl<'a> Parser<'a> {
         self.check_depth(depth)?;
         self.advance()?;
         let operand = self.binary(depth + 1, BinaryOp::Pow.precedence())?.operand()?;
-        let Typed { gives, .. } = operand;
+        let Typed { result_type, .. } = operand;
         match operand.expr {
-            expr if sign == "+" => Ok(Typed { expr, gives, column }),
-            Expr::Number(Number(number)) => Ok(Typed { expr: Expr::Number(Number(-number)), gives, column }),
-            expr => self.node(Typed { expr: Expr::Negate(Box::new(expr)), gives, column }),
+            expr if sign == "+" => Ok(Typed { expr, result_type, column }),
+            Expr::Number(Number(number)) => Ok(Typed { expr: Expr::Number(Number(-number)), result_type, column }),
+            expr => self.node(Typed { expr: Expr::Negate(Box::new(expr)), result_type, column }),
         }
     }
 

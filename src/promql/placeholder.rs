@@ -137,7 +137,7 @@ impl VectorSelector {
 
     /// The expression without matchers that contain placeholders. It selects all series that may match once values are
     /// known.
-    pub(crate) fn loosened(&self) -> Self {
+    pub(crate) fn without_placeholders(&self) -> Self {
         let closed = self.matchers.iter().filter(|matcher| matcher.pieces().is_empty());
         Self { matchers: closed.cloned().collect(), ..self.clone() }
     }
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(half.to_string(), r#"q{a="web",b!="{namespace}"}"#);
         assert!(!matches(&half));
         assert!(matches(&half.bind(&WEB, LIMITS.regex).unwrap()));
-        assert_eq!(expr.selectors().next().unwrap().loosened().to_string(), "q");
+        assert_eq!(expr.selectors().next().unwrap().without_placeholders().to_string(), "q");
         // The placeholder may have any value, so this selector would match every series.
         let error = Expr::parse(r#"{a="{name}"}"#, &LIMITS).unwrap_err();
         assert!(error.to_string().contains("selects every series"), "{error}");

@@ -66,7 +66,7 @@ impl Display for Number {
         match self.0 {
             number if number.is_nan() => f.write_str("NaN"),
             number if number.is_infinite() => f.write_str(if number > 0.0 { "Inf" } else { "-Inf" }),
-            // In exponent notation for very large and very small numbers.
+            // Very large and very small numbers have an exponent.
             number => {
                 let text = format!("{number:?}");
                 f.write_str(text.strip_suffix(".0").unwrap_or(&text))
@@ -84,7 +84,7 @@ impl Display for Grouping {
     }
 }
 
-/// With a trailing space, unless it is empty.
+/// Prints the matching with a trailing space, unless it is the default.
 impl Display for Matching {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.bool { "bool " } else { "" })?;

@@ -44,7 +44,7 @@ const AGGREGATIONS: [&str; 14] = [
 pub struct QueryTemplate {
     text: String,
     /// The ranges of `text` to replace, in order.
-    places: Vec<Place>,
+    places: Vec<Fragment>,
     /// The column of the first aggregation that does not keep the labels of `$by`.
     mixes: Option<usize>,
     /// The column of the first `$by`.
@@ -53,7 +53,7 @@ pub struct QueryTemplate {
 
 /// A byte range of a text, and its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct Fragment {
     from: usize,
     to: usize,
     what: Replaced,
@@ -121,8 +121,10 @@ impl QueryTemplate {
 
     /// The query with values in place of placeholders.
     pub(crate) fn bind(&self, bindings: &Bindings<'_>) -> Self {
-        let bound = |place: &Place| match &place.what {
-            Replaced::Value(op, pieces) => Place { what: Replaced::Value(*op, bindings.fill(pieces, *op)), ..*place },
+        let bound = |place: &Fragment| match &place.what {
+            Replaced::Value(op, pieces) => {
+                Fragment { what: Replaced::Value(*op, bindings.fill(pieces, *op)), ..*place }
+            }
             Replaced::Matchers | Replaced::By => place.clone(),
         };
         Self { places: self.places.iter().map(bound).collect(), ..self.clone() }
@@ -138,7 +140,7 @@ impl QueryTemplate {
         let by = scope.by.as_deref().map(|label| super::print::Name(label).to_string()).unwrap_or_default();
         let mut query = String::new();
         let mut end = 0;
-        for Place { from, to, what } in &self.places {
+        for Fragment { from, to, what } in &self.places {
             query.push_str(self.text.get(end..*from).unwrap_or_default());
             match what {
                 Replaced::Matchers => query.push_str(&matchers),
@@ -175,7 +177,7 @@ fn tokens(text: &str) -> Result<Vec<At<'_>>, ExpressionError> {
 struct Scan<'a> {
     tokens: Vec<At<'a>>,
     for_one: bool,
-    places: Vec<Place>,
+    places: Vec<Fragment>,
     mixes: Option<usize>,
     by: Option<usize>,
 }
@@ -219,7 +221,7 @@ impl<'a> Scan<'a> {
                 return Err(error(token.column, message));
             }
         };
-        let place = Place { from: end - token.text.len(), to: *end, what: Replaced::Value(op, pieces) };
+        let place = Fragment { from: end - token.text.len(), to: *end, what: Replaced::Value(op, pieces) };
         self.places.push(place);
         Ok(())
     }
@@ -305,7 +307,7 @@ impl<'a> Scan<'a> {
             return Err(self.misplaced(name, at));
         };
         let what = if name == BY { Replaced::By } else { Replaced::Matchers };
-        self.places.push(Place { from: end - token.text.len(), to: *end, what });
+        self.places.push(Fragment { from: end - token.text.len(), to: *end, what });
         if name == BY {
             self.by = self.by.or(Some(token.column));
         }

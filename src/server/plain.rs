@@ -70,7 +70,7 @@ fn handle(request: tiny_http::Request, workers: &Arc<Workers>, discards: &Discar
 }
 
 impl Pending for tiny_http::Request {
-    fn ask(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer {
+    fn with_request(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer {
         with_request(self, answer)
     }
 
@@ -84,7 +84,7 @@ impl Pending for tiny_http::Request {
 fn discard(request: tiny_http::Request, reply: Reply, discards: &Discards) {
     let promised = request.body_length().unwrap_or_default();
     if Vec::<u8>::new().try_reserve_exact(promised).is_err() {
-        // tiny_http allocates the unread rest of a body at once, which would abort the process.
+        // tiny_http would allocate the whole unread body, which would abort the process.
         warn!("ignored a request that promises a body larger than this machine's memory");
         return mem::forget(request);
     }
@@ -113,10 +113,10 @@ fn start_discards(limits: &PlainLimits) -> io::Result<Arc<Discards>> {
 }
 
 /// The request as the API reads it.
-fn with_request<T>(request: &tiny_http::Request, ask: impl FnOnce(&Request<'_>) -> T) -> T {
+fn with_request<T>(request: &tiny_http::Request, with_request: impl FnOnce(&Request<'_>) -> T) -> T {
     let lines = request.headers().iter();
     let headers: Vec<_> = lines.map(|line| (line.field.as_str().as_str(), line.value.as_str().as_bytes())).collect();
-    ask(&Request {
+    with_request(&Request {
         method: request.method().as_str(),
         target: request.url(),
         headers: &headers,
@@ -124,7 +124,7 @@ fn with_request<T>(request: &tiny_http::Request, ask: impl FnOnce(&Request<'_>) 
     })
 }
 
-/// Rejects requests that a web page could send, and bodies, which no route accepts.
+/// Rejects requests that a web page of another site could send, and requests with a body, which no route accepts.
 fn check(request: &tiny_http::Request) -> Result<(), String> {
     let host = find(request, "Host");
     // HTTP/1.0 has no Host header; if there is one, it is checked.

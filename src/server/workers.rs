@@ -1,5 +1,4 @@
-//! The blocking workers, one pool for all listeners, and what every worker does: call the API, and turn a panic into
-//! one 500.
+//! The blocking workers, one pool for all listeners. Every worker calls the API, and turns a panic into a single 500.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,14 +12,14 @@ use crate::api::message::{Reply, Request};
 use crate::api::{Answer, Api};
 use crate::config::limits::{Limits, WorkerLimits};
 use crate::metrics::trace::Trace;
-use crate::source::queue::{FairQueue, Joint, QueueShare};
-use crate::source::waiting::{Patience, Waiting};
+use crate::source::queue::{FairQueue, QueueShare, SharedLimit};
+use crate::source::waiting::{AllowedWaits, Waiting};
 use crate::telemetry::clock::{Clock, Now};
 
-/// A request that has to wait, held by a listener.
+/// A waiting request that a listener holds.
 pub(crate) trait Pending: Send {
-    /// Tries to answer the job; this may be called several times until there is a reply.
-    fn ask(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer;
+    /// Calls `answer` with the request; called several times if the request has to wait again.
+    fn with_request(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer;
 
     /// Sends the reply.
     fn reply(self: Box<Self>, reply: Reply);
@@ -29,8 +28,8 @@ pub(crate) trait Pending: Send {
 /// A queued request.
 struct Job {
     since: Now,
-    /// The resources that it waited for before; it may wait for them again.
-    patience: Patience,
+    /// The resources that the request may wait for, in addition to `waiting`.
+    waits: AllowedWaits,
     waiting: Waiting,
     pending: Box<dyn Pending>,
 }
@@ -56,13 +55,13 @@ impl Workers {
     /// If the system has no more threads.
     pub(crate) fn start(api: Arc<Api>, limits: &Limits, clock: Clock) -> io::Result<Threads> {
         let WorkerLimits { blocking, queue, .. } = limits.workers;
-        let joint = Joint {
+        let shared_limit = SharedLimit {
             includes: Waiting::is_for_kubernetes,
             queued: limits.workers.kubernetes_queue,
             active: limits.workers.kubernetes,
         };
         let share = QueueShare { queued: Waiting::queued, active: Waiting::active };
-        let queue = FairQueue::new(queue, queue / 2, blocking / 2).with_joint(joint).with_share(share);
+        let queue = FairQueue::new(queue, queue / 2, blocking / 2).with_joint(shared_limit).with_share(share);
         let workers = Arc::new(Self { api, queue, limits: limits.clone(), clock });
         let mut threads = Vec::new();
         for number in 0..blocking {
@@ -88,13 +87,13 @@ impl Workers {
 
     /// Answers from memory, or returns what the request has to wait for.
     pub(crate) fn answer(&self, request: &Request<'_>, since: Now) -> Answer {
-        self.ask(request, Patience::NONE, since)
+        self.with_request(request, AllowedWaits::NONE, since)
     }
 
     /// Queues the job for a blocking worker. If the queue is full, the reply is an immediate 503.
     pub(crate) fn wait(&self, waiting: Waiting, since: Now, pending: Box<dyn Pending>) {
-        let patience = Patience::by(since.monotonic + self.limits.answer.deadline);
-        self.enqueue(Job { since, patience, waiting, pending });
+        let waits = AllowedWaits::by(since.monotonic + self.limits.answer.deadline);
+        self.enqueue(Job { since, waits, waiting, pending });
     }
 
     /// Whether queued requests are being taken; also exports their number.
@@ -118,26 +117,26 @@ impl Workers {
 
     /// Waits for the resource that the job is queued for, and answers, or queues the job for the next one.
     fn step(&self, job: Job) {
-        let Job { since, patience, waiting, .. } = job;
+        let Job { since, waits, waiting, .. } = job;
         if self.now().monotonic >= since.monotonic + self.limits.answer.deadline {
             return self.overloaded(job);
         }
-        let patience = patience.with(waiting);
-        match job.pending.ask(&|request| self.ask(request, patience, since)) {
+        let waits = waits.with(waiting);
+        match job.pending.with_request(&|request| self.with_request(request, waits, since)) {
             Answer::Reply(reply) => job.pending.reply(reply),
-            Answer::WouldWait(waiting) => self.enqueue(Job { patience, waiting, ..job }),
+            Answer::WouldWait(waiting) => self.enqueue(Job { waits, waiting, ..job }),
         }
     }
 
     fn overloaded(&self, job: Job) {
         let overloaded = |request: &Request<'_>| Answer::Reply(self.api.overloaded(request, job.waiting, job.since));
-        if let Answer::Reply(reply) = job.pending.ask(&overloaded) {
+        if let Answer::Reply(reply) = job.pending.with_request(&overloaded) {
             job.pending.reply(reply);
         }
     }
 
-    fn ask(&self, request: &Request<'_>, patience: Patience, since: Now) -> Answer {
-        let answer = || self.api.answer(request, patience, since, &mut Trace::off());
+    fn with_request(&self, request: &Request<'_>, waits: AllowedWaits, since: Now) -> Answer {
+        let answer = || self.api.answer(request, waits, since, &mut Trace::off());
         catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
             error!("a bug: panicked while answering a request; see the line above");
             Answer::Reply(self.api.bug(request, since))

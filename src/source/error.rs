@@ -5,7 +5,7 @@ use std::fmt;
 use super::page::BodyError;
 use crate::http::error::{FetchError, Phase};
 use crate::parse::escape::Escaped;
-use crate::parse::lookalike::Lookalike;
+use crate::parse::likely_format::LikelyFormat;
 use metriclet_exposition::error::{PageError, PageErrorKind};
 
 /// The formats of pages. Any text can be searched by regular expressions, including HTML and XML.
@@ -27,7 +27,7 @@ pub enum SourceError {
     TooManyRefreshed,
     /// Other large pages use the memory that this one needs.
     NoMemory,
-    /// A body that exceeds the source's limit.
+    /// The body exceeds the source's limit.
     TooLarge(u64),
     /// A bug in Metriclet ended the fetch.
     Bug,
@@ -37,9 +37,9 @@ pub enum SourceError {
     ContentType(Option<String>),
     /// The body is not a valid page.
     Page {
-        /// The error.
+        /// The error, without bytes of the page.
         cause: String,
-        /// The same, with escaped bytes of the upstream.
+        /// The error, with escaped bytes of the page; empty if `cause` is sufficient.
         detail: String,
     },
 }
@@ -115,10 +115,10 @@ impl From<BodyError> for SourceError {
             BodyError::Text(error) => {
                 page(format!("answered malformed text: {}{}", error.kind.cause(), hint(&error)), error.to_string())
             }
-            BodyError::Misread(error, lookalike) => {
-                let hint = match lookalike {
-                    Lookalike::Csv => "CSV with a header: set format: csv on the source",
-                    Lookalike::KeyValue => "lines of keys and values: set format: text on the source and write a regular expression, or format: yaml if it is YAML",
+            BodyError::Misread(error, likely_format) => {
+                let hint = match likely_format {
+                    LikelyFormat::Csv => "CSV with a header: set format: csv on the source",
+                    LikelyFormat::KeyValue => "lines of keys and values: set format: text on the source and write a regular expression, or format: yaml if it is YAML",
                 };
                 let cause = error.kind.cause();
                 page(format!("answered malformed text: {cause}; the page looks like {hint}"), error.to_string())
@@ -134,7 +134,7 @@ impl From<BodyError> for SourceError {
                 error.to_string(),
             ),
             BodyError::Csv(error) => page(format!("answered malformed CSV: {}", error.cause()), error.to_string()),
-            BodyError::CutOff => page(
+            BodyError::Truncated => page(
                 "answered a page without a line feed at its end, which may be cut off: neither Content-Length nor chunks \
                  show its end"
                     .to_owned(),
@@ -142,14 +142,15 @@ impl From<BodyError> for SourceError {
             ),
             BodyError::Number => page("answered something that is not a number".to_owned(), String::new()),
             BodyError::TooLarge(max) => Self::TooLarge(max),
-            BodyError::LargerThanAny(max) => Self::Fetch(FetchError::BodyTooLarge(max)),
+            BodyError::ExceedsGlobalLimit(max) => Self::Fetch(FetchError::BodyTooLarge(max)),
         }
     }
 }
 
 const PROMETHEUS: &str = "; the page looks like Prometheus text: set format: prometheus on the source";
 
-/// The likely format of a page that is malformed from its start, or has a type of the other text format.
+/// Suggests a format for a page that is malformed from its start, or that has a metric type or timestamp of the other
+/// text format.
 fn hint(error: &PageError) -> &'static str {
     let PageErrorKind::Syntax { expected, found } = &error.kind else { return "" };
     let json = "; the page looks like JSON: set format: json on the source";
@@ -157,7 +158,7 @@ fn hint(error: &PageError) -> &'static str {
         b"unknown" | b"info" | b"stateset" | b"gaugehistogram" if expected.ends_with("untyped") => {
             "; the page looks like OpenMetrics: set format: openmetrics on the source"
         }
-        // An exemplar, or seconds with a fraction.
+        // An exemplar, or a timestamp in seconds with a fraction.
         [b'#', ..] | [b'0'..=b'9', ..] if expected.ends_with("integer milliseconds") => {
             "; the page looks like OpenMetrics: set format: openmetrics on the source"
         }

@@ -8,9 +8,9 @@ use super::error::SourceError;
 use super::page_request::PageRequest;
 use crate::config::limits::Limits;
 use crate::config::model::{self, Basic, ClientAuth, ClientCredentials, Compression, Method, Setting, Source};
-use crate::http::address::{Reach, Reserved};
+use crate::http::address::{AllowedAddresses, Reserved};
 use crate::http::client::{Client, Options, Request, RequestBody, Response, with_query};
-use crate::http::credentials::{Credentials, Material};
+use crate::http::credentials::{Credentials, SecretSource};
 use crate::http::error::FetchError;
 use crate::http::kept::KeptConnections;
 use crate::http::oauth2::OAuth2;
@@ -21,13 +21,13 @@ use crate::parse::percent::Encoded;
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     client: Client,
-    /// Of queries.
+    /// The method of queries.
     method: Method,
-    /// The type of the body that is posted.
+    /// The Content-Type of a page request's body.
     media_type: String,
 }
 
-/// The parts of a response's head that matter.
+/// The parts of a response's head that sources use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     /// The Content-Type without its parameters, in lower case: `text/plain`.
@@ -38,7 +38,7 @@ pub(crate) struct Head {
     pub delimited: bool,
     /// The length of the body, if it is known beforehand.
     pub length: Option<u64>,
-    /// How long caches have kept the response, as they say.
+    /// The value of the Age header: how long caches have kept the response.
     pub age: Option<Duration>,
     /// When the response was created.
     pub date: Option<SystemTime>,
@@ -55,7 +55,7 @@ impl Head {
 }
 
 impl Fetcher {
-    /// For one source.
+    /// Creates the fetcher of one source.
     pub(crate) fn new(
         source: &Source,
         limits: &Limits,
@@ -64,9 +64,9 @@ impl Fetcher {
         kept: &Arc<KeptConnections>,
     ) -> Self {
         let reach = match (source.is_open(), source.danger_allow_loopback) {
-            (false, _) => Reach::Anywhere,
-            (true, false) => Reach::Others,
-            (true, true) => Reach::OthersAndLoopback,
+            (false, _) => AllowedAddresses::Anywhere,
+            (true, false) => AllowedAddresses::Others,
+            (true, true) => AllowedAddresses::OthersAndLoopback,
         };
         let gzip = source.compression == Some(Compression::Gzip);
         let options = Options { reach, tls: source.is_https(), keep_alive: false, gzip, proxy: source.proxy.clone() };
@@ -77,7 +77,7 @@ impl Fetcher {
             None if source.is_of_pods() => client = client.with_short_heads(),
             None => {}
         }
-        // There are many pods, which are sampled every few seconds.
+        // Pods are many and are sampled every few seconds, so their connections are kept.
         if source.is_of_pods() {
             client = client.keeping(kept.clone());
         }
@@ -88,7 +88,7 @@ impl Fetcher {
     /// Requests a page within `timeout` and passes head and body to `read`, which reads the body to its end or fails.
     ///
     /// # Errors
-    /// The error of `read`, unless the transfer failed: then what broke it, and in which phase.
+    /// The error of `read`, or the cause and phase of a failed transfer.
     pub(crate) fn page<T>(
         &self,
         page: &PageRequest,
@@ -103,7 +103,7 @@ impl Fetcher {
         self.exchange(&Request { url: &page.url, accept, body, timeout }, false, read)
     }
 
-    /// Sends a query in the same way, by the source's method; `read` also gets the body of an error.
+    /// Sends a query like [`Fetcher::page`], by the source's method; `read` also gets the body of an error response.
     ///
     /// # Errors
     /// As for [`Fetcher::page`].
@@ -141,7 +141,7 @@ impl Fetcher {
     }
 }
 
-/// The status of an error whose body is needed.
+/// The status of an error response whose body is needed; `None` for 200.
 fn refused(status: u16, location: Option<&str>, reads_refusals: bool) -> Result<Option<u16>, FetchError> {
     match status {
         200 => Ok(None),
@@ -155,14 +155,14 @@ fn refused(status: u16, location: Option<&str>, reads_refusals: bool) -> Result<
 /// restricted.
 fn tokens(of: &ClientCredentials, source: &Source, limits: &Limits, resolver: &Arc<Resolver>) -> OAuth2 {
     let options = Options {
-        reach: Reach::Anywhere,
+        reach: AllowedAddresses::Anywhere,
         tls: of.is_https(),
         keep_alive: false,
         gzip: false,
         proxy: source.proxy.clone(),
     };
-    let secret = Material::File(of.client_secret_file.clone());
-    let authorities = of.ca_file.clone().map(Material::File);
+    let secret = SecretSource::File(of.client_secret_file.clone());
+    let authorities = of.ca_file.clone().map(SecretSource::File);
     let mut form = vec![("grant_type", "client_credentials".to_owned())];
     form.extend(Some(("scope", of.scopes.clone())).filter(|_| !of.scopes.is_empty()));
     form.extend(of.audience.clone().map(|audience| ("audience", audience)));
@@ -183,10 +183,10 @@ fn tokens(of: &ClientCredentials, source: &Source, limits: &Limits, resolver: &A
 }
 
 fn credentials(of: &model::Credentials) -> Credentials {
-    let file = |path: &std::path::PathBuf| Material::File(path.clone());
+    let file = |path: &std::path::PathBuf| SecretSource::File(path.clone());
     let setting = |key, (name, value): &(String, Setting)| {
         let value = match value {
-            Setting::Text(text) => Material::Inline(key, text.clone().into_bytes()),
+            Setting::Text(text) => SecretSource::Inline(key, text.clone().into_bytes()),
             Setting::File(path) => file(path),
         };
         (name.clone(), value)

@@ -3,13 +3,14 @@
 //! - [`upstream`] is a source in use: its cache, its fetches, and the [`state`] of each URL.
 //! - [`fetch`] makes one request, a [`page_request`] or a query; [`page`] reduces a page while it streams in to the values
 //!   that rules use.
-//! - `turns` detects different processes behind one URL.
+//! - `alternation` detects different processes behind one URL.
 //! - `media` determines the requested and the received format; `memory` limits large pages that are held completely.
 //! - `refresh` fetches requested pages in the background.
 //! - [`prometheus`] queries a server that evaluates PromQL itself.
 //! - `pool` has the threads that fetch the pages of pods, over a fair [`queue`]; [`waiting`] is the resource that a request
 //!   waits for.
 
+mod alternation;
 pub(crate) mod error;
 pub(crate) mod fetch;
 mod media;
@@ -22,7 +23,6 @@ pub(crate) mod queue;
 mod refresh;
 pub(crate) mod shared;
 pub(crate) mod state;
-mod turns;
 pub(crate) mod upstream;
 pub(crate) mod waiting;
 mod wants;

@@ -27,13 +27,13 @@ pub use self::known::KnownPage;
 pub(crate) use self::refusal::{Refusal, name};
 pub(crate) use self::unmatched::{Hint, Unmatched};
 pub(crate) use self::want::Items;
-pub use self::want::{Query, Want};
-use super::turns::PageMark;
+pub use self::want::{Query, WantedValues};
+use super::alternation::PageMark;
 use crate::config::limits::Limits;
 use crate::config::model::Format;
 use crate::parse::csv::CsvPageError;
 use crate::parse::json::JsonPageError;
-use crate::parse::lookalike::Lookalike;
+use crate::parse::likely_format::LikelyFormat;
 use crate::parse::yaml::page::YamlPageError;
 use metriclet_exposition::{Kind, Labels, PageError, Sample};
 
@@ -52,7 +52,7 @@ pub struct PageBody<'b> {
 /// The size of a page, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSummary {
-    /// The format as which it was parsed.
+    /// The format that it was parsed as.
     pub format: Format,
     /// The size of its body in bytes.
     pub bytes: u64,
@@ -67,7 +67,7 @@ pub struct PageSummary {
 pub struct Page {
     /// When it was created, in Unix milliseconds: the time of the fetch minus its age.
     pub at: i64,
-    /// The same on the monotonic clock; `None` until the fetch sets it.
+    /// When it was created, on the monotonic clock; `None` until the fetch sets it.
     pub taken: Option<Instant>,
     /// Its age when it was received from a cache.
     pub age: Duration,
@@ -77,7 +77,7 @@ pub struct Page {
     pub samples: u64,
     /// Its format.
     pub format: Format,
-    /// Suggestions for wants with selectors that match nothing.
+    /// Selectors that match nothing, with suggestions, by the ids of the [`WantedValues`].
     unmatched: Vec<(u64, Vec<Unmatched>)>,
     /// `process_start_time_seconds` as bits, if the page has exactly one.
     process: Option<u64>,
@@ -104,33 +104,33 @@ pub enum BodyError {
     Io(io::Error),
     /// Malformed text.
     Text(PageError),
-    /// The same for a page that may have another format.
-    Misread(PageError, Lookalike),
+    /// Malformed text that probably has another format.
+    Misread(PageError, LikelyFormat),
     /// JSON that is malformed or too deep.
     Json(JsonPageError),
     /// YAML that is malformed, too deep, or not supported.
     Yaml(YamlPageError),
     /// CSV that is malformed.
     Csv(CsvPageError),
-    /// Lines, of which the last may be truncated.
-    CutOff,
-    /// Not one number.
+    /// The last line may be truncated.
+    Truncated,
+    /// The page is not one number.
     Number,
     /// Larger than this many bytes.
     TooLarge(u64),
     /// Larger than the limit for pages that are held completely.
-    LargerThanAny(u64),
+    ExceedsGlobalLimit(u64),
 }
 
 impl Page {
     /// Reads a page to its end. `format` is its format, or `None` for text that may be a bare number.
     ///
     /// # Errors
-    /// Problems of the page as a whole; a problem of one want is its [`Found::Refused`].
+    /// Problems of the page as a whole; a problem of single wanted values is their [`Found::Refused`].
     pub fn read(
         body: &mut PageBody<'_>,
         format: Option<Format>,
-        wants: &[Want],
+        wants: &[WantedValues],
         at: i64,
         limits: &Limits,
     ) -> Result<Self, BodyError> {
@@ -145,7 +145,7 @@ impl Page {
             None => {
                 let head = number::head(body)?;
                 let page = number::read(&head, body.delimited, wants, at).or_else(|error| match error {
-                    BodyError::CutOff => Err(error),
+                    BodyError::Truncated => Err(error),
                     _ => text::read(body, &head, Format::Prometheus, wants, at, limits),
                 });
                 page.map_err(|error| error.explained(&head))
@@ -170,12 +170,12 @@ impl Page {
         }
     }
 
-    /// The result for the want with this id; `None` if the page was not read for it.
+    /// The result for the [`WantedValues`] with this id; `None` if the page was not read for them.
     pub fn found(&self, id: u64) -> Option<&Found> {
         self.found.iter().find(|(want, _)| *want == id).map(|(_, found)| found)
     }
 
-    /// The selectors of a want that match nothing, with suggestions.
+    /// The selectors of these wanted values that match nothing, with suggestions.
     pub(crate) fn unmatched(&self, id: u64) -> &[Unmatched] {
         self.unmatched.iter().find(|(want, _)| *want == id).map_or(&[], |(_, unmatched)| unmatched)
     }
@@ -240,7 +240,7 @@ impl Series {
         Labels::checked(self.parts().1)
     }
 
-    /// Any number, including NaN and infinities.
+    /// The sample's value, which may be NaN or infinite.
     pub fn value(&self) -> f64 {
         self.value
     }
@@ -283,11 +283,11 @@ pub(super) fn bytes_held(format: Option<Format>, max_bytes: Option<u64>, limits:
 const LAST_MISREAD: u64 = 3;
 
 impl BodyError {
-    /// The same with the likely format from the page's first bytes.
+    /// Adds the likely format, judged by the page's first bytes.
     fn explained(self, head: &[u8]) -> Self {
         match self {
-            Self::Text(error) if error.line <= LAST_MISREAD => match Lookalike::of(head) {
-                Some(lookalike) => Self::Misread(error, lookalike),
+            Self::Text(error) if error.line <= LAST_MISREAD => match LikelyFormat::of(head) {
+                Some(likely_format) => Self::Misread(error, likely_format),
                 None => Self::Text(error),
             },
             error => error,

@@ -16,12 +16,12 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// A GET.
+    /// A GET of this URL.
     pub(crate) fn get(url: &str) -> Self {
         Self { url: url.to_owned(), body: None }
     }
 
-    /// The request of a source with a URL.
+    /// The request of a source with a URL, after replacing its placeholders.
     ///
     /// # Errors
     /// If the value of a placeholder is missing or not allowed at its position.

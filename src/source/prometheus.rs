@@ -71,7 +71,7 @@ pub struct Sample {
     pub name: Option<Box<str>>,
     /// All labels except its name, if the query needs them.
     pub labels: Labels,
-    /// Any number, including NaN and infinities.
+    /// The value, which may be NaN or infinite.
     pub value: f64,
     /// The evaluation time in Unix milliseconds.
     pub at: i64,
@@ -133,7 +133,7 @@ struct Kind {
     result_type: String,
 }
 
-/// The same response, once it is known to be a vector.
+/// A response whose result is a vector.
 #[derive(Debug, Deserialize)]
 struct Vector {
     data: Data,
@@ -153,7 +153,7 @@ struct Element {
     histogram: Option<IgnoredAny>,
 }
 
-/// The same response, once it is known to be a scalar.
+/// A response whose result is a scalar.
 #[derive(Debug, Deserialize)]
 struct Scalar {
     data: ScalarData,
@@ -167,7 +167,7 @@ struct ScalarData {
 /// Reads a response to its end.
 ///
 /// # Errors
-/// Unless the response is a complete vector of numbers, or a scalar for a single object.
+/// If the response is neither a complete vector of numbers nor a scalar for a single object.
 pub(crate) fn read(
     body: &mut dyn Read,
     query: &InstantQuery,

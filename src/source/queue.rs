@@ -1,5 +1,5 @@
-//! A queue of jobs for a pool of workers: bounded, in order, and fair among the things that jobs wait for. Things that
-//! fail together may share a limit.
+//! A queue of jobs for a pool of workers: bounded, in order, and fair among the resources that jobs wait for. Resources
+//! that fail together may share a limit.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -16,7 +16,7 @@ where
     capacity: usize,
     active_per_key: usize,
     queued_per_key: usize,
-    joint: Option<Joint<K>>,
+    shared_limit: Option<SharedLimit<K>>,
     /// The share of a key in `active_per_key` and `queued_per_key`.
     share: QueueShare<K>,
     state: Mutex<QueueState<K, J>>,
@@ -32,7 +32,7 @@ pub(crate) struct QueueShare<K> {
 
 /// A shared limit for the jobs of several keys.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Joint<K> {
+pub(crate) struct SharedLimit<K> {
     /// Whether the limit applies to jobs with this key.
     pub includes: fn(K) -> bool,
     pub queued: usize,
@@ -73,7 +73,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             capacity,
             active_per_key: active_per_key.max(1),
             queued_per_key: queued_per_key.max(1),
-            joint: None,
+            shared_limit: None,
             share: QueueShare { queued: |_, most| most, active: |_, most| most },
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -82,8 +82,8 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
 
     /// Adds a shared limit for some keys.
     #[must_use]
-    pub(crate) fn with_joint(self, joint: Joint<K>) -> Self {
-        Self { joint: Some(joint), ..self }
+    pub(crate) fn with_joint(self, shared_limit: SharedLimit<K>) -> Self {
+        Self { shared_limit: Some(shared_limit), ..self }
     }
 
     /// Sets lower limits for some keys.
@@ -104,7 +104,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         if state.queued.get(&key).map_or(0, VecDeque::len) >= (self.share.queued)(key, self.queued_per_key).max(1) {
             return Err(job);
         }
-        if let Some(Joint { includes, queued: most, .. }) = self.joint
+        if let Some(SharedLimit { includes, queued: most, .. }) = self.shared_limit
             && includes(key)
             && state.queued.iter().filter(|(key, _)| includes(**key)).map(|(_, jobs)| jobs.len()).sum::<usize>() >= most
         {
@@ -114,7 +114,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         state.next += 1;
         state.length += 1;
         state.queued.entry(key).or_default().push_back((number, since, job));
-        // Waking a worker is a call of the kernel. One that may not run is taken by the worker that runs another of its kind.
+        // Waking a worker is a system call. A job that may not run yet is taken by a worker that ends another job.
         let may_run = self.may_run(&state.active, self.is_full(&state.active), &key);
         if state.idle > 0 && may_run {
             drop(state);
@@ -155,14 +155,14 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     }
 
     /// The shared limit, if it is reached.
-    fn is_full(&self, active: &HashMap<K, usize>) -> Option<Joint<K>> {
-        self.joint.filter(|joint| joint.active <= joint.of(active))
+    fn is_full(&self, active: &HashMap<K, usize>) -> Option<SharedLimit<K>> {
+        self.shared_limit.filter(|shared_limit| shared_limit.active <= shared_limit.of(active))
     }
 
     /// Whether another job with this key may run.
-    fn may_run(&self, active: &HashMap<K, usize>, taken: Option<Joint<K>>, key: &K) -> bool {
+    fn may_run(&self, active: &HashMap<K, usize>, taken: Option<SharedLimit<K>>, key: &K) -> bool {
         active.get(key).is_none_or(|count| *count < (self.share.active)(*key, self.active_per_key).max(1))
-            && taken.is_none_or(|joint| !(joint.includes)(*key))
+            && taken.is_none_or(|shared_limit| !(shared_limit.includes)(*key))
     }
 
     /// Accepts no more jobs; queued jobs are still returned.
@@ -188,7 +188,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     }
 }
 
-impl<K: Copy> Joint<K> {
+impl<K: Copy> SharedLimit<K> {
     /// The number of active jobs to which the limit applies.
     fn of(&self, active: &HashMap<K, usize>) -> usize {
         active.iter().filter(|(key, _)| (self.includes)(**key)).map(|(_, count)| count).sum()
@@ -270,8 +270,8 @@ mod tests {
 
     #[test]
     fn a_joint_limit_leaves_room_for_other_keys() {
-        let joint = Joint { includes: |key: char| key.is_lowercase(), queued: 5, active: 3 };
-        let queue = FairQueue::new(8, 4, 2).with_joint(joint);
+        let shared_limit = SharedLimit { includes: |key: char| key.is_lowercase(), queued: 5, active: 3 };
+        let queue = FairQueue::new(8, 4, 2).with_joint(shared_limit);
         let push = |key| queue.push(key, Instant::now(), key);
         // One key gets as many as without the limit, all keys together fewer.
         let pushed = ['a', 'a', 'a', 'b', 'b', 'c', 'X', 'X'].map(|key| push(key).is_ok());

@@ -18,15 +18,15 @@ use crate::telemetry::counters::Counters;
 
 /// The page or query to fetch.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) enum Demand {
+pub(super) enum RefreshTarget {
     Page(PageRequest),
     Query(InstantQuery),
 }
 
-/// Fetches for one source.
-pub(super) trait Refreshed: Send + Sync {
-    /// Fetches, and stores the result. Returns whether it succeeded.
-    fn refresh(&self, demand: &Demand) -> bool;
+/// A source that is fetched in the background.
+pub(super) trait RefreshSource: Send + Sync {
+    /// Fetches the target and stores the result. Returns whether it succeeded.
+    fn refresh(&self, target: &RefreshTarget) -> bool;
 }
 
 /// Refreshes the pages that requests need.
@@ -43,23 +43,23 @@ pub(super) struct Refresher {
 #[derive(Default)]
 struct RefreshState {
     /// Keyed by the address of the source, which does not change while the source exists.
-    tasks: HashMap<(usize, Demand), RefreshTask>,
+    tasks: HashMap<(usize, RefreshTarget), RefreshTask>,
     started: bool,
 }
 
 struct RefreshTask {
-    of: Weak<dyn Refreshed>,
+    of: Weak<dyn RefreshSource>,
     interval: Duration,
     due: Instant,
-    last_asked: Instant,
+    last_requested: Instant,
     busy: bool,
     /// The number of completed fetches.
     rounds: u64,
 }
 
 /// A recorded request.
-pub(super) struct Noted {
-    key: (usize, Demand),
+pub(super) struct RefreshTicket {
+    key: (usize, RefreshTarget),
     rounds: u64,
 }
 
@@ -69,51 +69,58 @@ impl Refresher {
         Arc::new(Self { state: Mutex::default(), changed, landed, limits, clock, counters })
     }
 
-    /// Starts or continues refreshing; `None` if the limit is reached. One source may use a quarter of it.
-    pub(super) fn ask(self: &Arc<Self>, of: &Arc<dyn Refreshed>, demand: Demand, interval: Duration) -> Option<Noted> {
+    /// Starts or continues refreshing; `None` if the limit is reached. One source may use a quarter of the limit.
+    pub(super) fn register(
+        self: &Arc<Self>,
+        of: &Arc<dyn RefreshSource>,
+        target: RefreshTarget,
+        interval: Duration,
+    ) -> Option<RefreshTicket> {
         let now = self.now();
-        let key = (Arc::as_ptr(of).cast::<()>() as usize, demand);
+        let key = (Arc::as_ptr(of).cast::<()>() as usize, target);
         let mut state = self.lock();
         if let Some(task) = state.tasks.get_mut(&key) {
-            task.last_asked = now;
-            return Some(Noted { key, rounds: task.rounds });
+            task.last_requested = now;
+            return Some(RefreshTicket { key, rounds: task.rounds });
         }
-        let most = self.limits.demands;
-        let mine = |(of, _): &(usize, Demand)| *of == key.0;
+        let most = self.limits.targets;
+        let mine = |(of, _): &(usize, RefreshTarget)| *of == key.0;
         let of_source = state.tasks.keys().filter(|other| mine(other)).count();
         let is_full = of_source >= most.div_ceil(4);
         if is_full || state.tasks.len() >= most {
             // Evicts fetches that no HPA requests any more: an HPA that requested many names must not exclude others.
-            let idle =
-                |task: &RefreshTask| !task.busy && now.saturating_duration_since(task.last_asked) >= self.limits.idle;
+            let idle = |task: &RefreshTask| {
+                !task.busy && now.saturating_duration_since(task.last_requested) >= self.limits.idle
+            };
             let idle = state.tasks.iter().filter(|(other, task)| idle(task) && (mine(other) || !is_full));
-            let idlest = idle.min_by_key(|(_, task)| task.last_asked).map(|(other, _)| other.clone())?;
+            let idlest = idle.min_by_key(|(_, task)| task.last_requested).map(|(other, _)| other.clone())?;
             state.tasks.remove(&idlest);
         }
         let of = Arc::downgrade(of);
-        let task = RefreshTask { of, interval, due: now, last_asked: now, busy: false, rounds: 0 };
+        let task = RefreshTask { of, interval, due: now, last_requested: now, busy: false, rounds: 0 };
         state.tasks.insert(key.clone(), task);
         self.changed.notify_one();
         if !std::mem::replace(&mut state.started, true) {
             drop(state);
             self.start();
         }
-        Some(Noted { key, rounds: 0 })
+        Some(RefreshTicket { key, rounds: 0 })
     }
 
-    /// Waits until the demand has been fetched after the request was recorded, or until this time has passed.
-    pub(super) fn wait(&self, noted: &Noted, longest: Duration) {
+    /// Waits until the target has been fetched after the request was recorded, or until this time has passed.
+    pub(super) fn wait(&self, registered: &RefreshTicket, longest: Duration) {
         let mut state = self.lock();
-        if let Some(task) = state.tasks.get_mut(&noted.key)
+        if let Some(task) = state.tasks.get_mut(&registered.key)
             && !task.busy
-            && task.rounds == noted.rounds
+            && task.rounds == registered.rounds
         {
             // There is no page to serve until then.
             task.due = self.now();
             self.changed.notify_one();
         }
-        let is_pending =
-            |state: &mut RefreshState| state.tasks.get(&noted.key).is_some_and(|task| task.rounds == noted.rounds);
+        let is_pending = |state: &mut RefreshState| {
+            state.tasks.get(&registered.key).is_some_and(|task| task.rounds == registered.rounds)
+        };
         drop(self.landed.wait_timeout_while(state, longest, is_pending).unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -138,7 +145,7 @@ impl Refresher {
         let now = self.now();
         let mut state = self.lock();
         state.tasks.retain(|_, task| {
-            let is_asked = now.saturating_duration_since(task.last_asked) < self.limits.linger;
+            let is_asked = now.saturating_duration_since(task.last_requested) < self.limits.linger;
             task.busy || is_asked && task.of.strong_count() > 0
         });
         let busy: Vec<usize> = state.tasks.iter().filter(|(_, task)| task.busy).map(|((of, _), _)| *of).collect();
@@ -200,21 +207,21 @@ mod tests {
     /// Reports each fetch, and ends it with the outcome that the test sends.
     struct Scripted(Sender<()>, Mutex<Receiver<bool>>);
 
-    impl Refreshed for Scripted {
-        fn refresh(&self, _: &Demand) -> bool {
+    impl RefreshSource for Scripted {
+        fn refresh(&self, _: &RefreshTarget) -> bool {
             self.0.send(()).is_ok() && self.1.lock().unwrap().recv().unwrap_or(false)
         }
     }
 
-    fn demand(url: &str) -> Demand {
-        Demand::Page(PageRequest::get(url))
+    fn target(url: &str) -> RefreshTarget {
+        RefreshTarget::Page(PageRequest::get(url))
     }
 
     /// The system's clock, and the milliseconds by which it is ahead.
     fn clock_ahead() -> (Clock, Arc<AtomicU64>) {
         let ahead = Arc::new(AtomicU64::new(0));
         let told = ahead.clone();
-        let clock = Clock::told_by(move || Now {
+        let clock = Clock::from_fn(move || Now {
             monotonic: Instant::now() + Duration::from_millis(told.load(Ordering::SeqCst)),
             unix_millis: 0,
         });
@@ -231,14 +238,14 @@ mod tests {
         let (clock, ahead) = clock_ahead();
         let refresher = Refresher::new(limits, clock, Arc::default());
         let ((began, begun), (end, ends)) = (mpsc::channel(), mpsc::channel());
-        let of: Arc<dyn Refreshed> = Arc::new(Scripted(began, Mutex::new(ends)));
-        let noted = refresher.ask(&of, demand("a"), Duration::from_millis(1)).unwrap();
+        let of: Arc<dyn RefreshSource> = Arc::new(Scripted(began, Mutex::new(ends)));
+        let registered = refresher.register(&of, target("a"), Duration::from_millis(1)).unwrap();
         for succeeds in [true, false, true] {
             begun.recv_timeout(LONG).unwrap();
             end.send(succeeds).unwrap();
         }
-        refresher.wait(&noted, LONG);
-        assert!(refresher.ask(&of, demand("a"), LONG).unwrap().rounds > noted.rounds);
+        refresher.wait(&registered, LONG);
+        assert!(refresher.register(&of, target("a"), LONG).unwrap().rounds > registered.rounds);
         // There are no more requests.
         ahead.store(u64::try_from(LONG.as_millis()).unwrap(), Ordering::SeqCst);
         drop(end);
@@ -254,27 +261,27 @@ mod tests {
     fn a_waiting_caller_gets_the_next_fetch() {
         let refresher = refresher(RefreshLimits::default());
         let ((began, begun), (end, ends)) = (mpsc::channel(), mpsc::channel());
-        let of: Arc<dyn Refreshed> = Arc::new(Scripted(began, Mutex::new(ends)));
+        let of: Arc<dyn RefreshSource> = Arc::new(Scripted(began, Mutex::new(ends)));
         for _ in 0..2 {
             end.send(true).unwrap();
-            let noted = refresher.ask(&of, demand("a"), LONG).unwrap();
-            refresher.wait(&noted, LONG);
+            let registered = refresher.register(&of, target("a"), LONG).unwrap();
+            refresher.wait(&registered, LONG);
             begun.recv_timeout(LONG).unwrap();
         }
-        let noted = refresher.ask(&of, demand("a"), LONG).unwrap();
-        refresher.wait(&noted, Duration::ZERO);
-        assert_eq!(refresher.ask(&of, demand("a"), LONG).unwrap().rounds, 2);
+        let registered = refresher.register(&of, target("a"), LONG).unwrap();
+        refresher.wait(&registered, Duration::ZERO);
+        assert_eq!(refresher.register(&of, target("a"), LONG).unwrap().rounds, 2);
     }
 
     #[test]
     fn is_bounded() {
-        let refresher = refresher(RefreshLimits { demands: 8, threads: 0, ..RefreshLimits::default() });
-        let source = || -> Arc<dyn Refreshed> {
+        let refresher = refresher(RefreshLimits { targets: 8, threads: 0, ..RefreshLimits::default() });
+        let source = || -> Arc<dyn RefreshSource> {
             let (began, ends) = (mpsc::channel().0, mpsc::channel().1);
             Arc::new(Scripted(began, Mutex::new(ends)))
         };
         let sources: Vec<_> = std::iter::repeat_with(source).take(5).collect();
-        let taken = |of: &Arc<dyn Refreshed>, url| refresher.ask(of, demand(url), LONG).is_some();
+        let taken = |of: &Arc<dyn RefreshSource>, url| refresher.register(of, target(url), LONG).is_some();
         for of in &sources[..4] {
             assert_eq!(["a", "b", "c", "a"].map(|url| taken(of, url)), [true, true, false, true]);
         }
@@ -285,17 +292,18 @@ mod tests {
     fn evicts_unrequested_fetches() {
         let (begin, seconds) = (Instant::now(), Arc::new(AtomicU64::new(0)));
         let told = seconds.clone();
-        let clock = Clock::told_by(move || Now {
+        let clock = Clock::from_fn(move || Now {
             monotonic: begin + Duration::from_secs(told.load(Ordering::SeqCst)),
             unix_millis: 0,
         });
         let limits =
-            RefreshLimits { demands: 8, threads: 0, idle: Duration::from_secs(45), ..RefreshLimits::default() };
+            RefreshLimits { targets: 8, threads: 0, idle: Duration::from_secs(45), ..RefreshLimits::default() };
         let refresher = Refresher::new(limits, clock, Arc::default());
-        let source = || -> Arc<dyn Refreshed> { Arc::new(Scripted(mpsc::channel().0, Mutex::new(mpsc::channel().1))) };
+        let source =
+            || -> Arc<dyn RefreshSource> { Arc::new(Scripted(mpsc::channel().0, Mutex::new(mpsc::channel().1))) };
         let (one, other) = (source(), source());
-        let asked = |of: &Arc<dyn Refreshed>, urls: &[&str]| -> Vec<bool> {
-            urls.iter().map(|url| refresher.ask(of, demand(url), LONG).is_some()).collect()
+        let asked = |of: &Arc<dyn RefreshSource>, urls: &[&str]| -> Vec<bool> {
+            urls.iter().map(|url| refresher.register(of, target(url), LONG).is_some()).collect()
         };
         let after = |passed| seconds.store(passed, Ordering::SeqCst);
         assert_eq!(asked(&one, &["a", "b", "c"]), [true, true, false]);

@@ -32,7 +32,7 @@ pub struct Shared {
     pub(super) pool: OnceCell<Arc<Pool>>,
     /// Starts with the first request to a source with `refresh`.
     pub(super) refresher: Arc<Refresher>,
-    /// For JSON pages larger than the default limit.
+    /// The memory budget for pages that are held completely and exceed the default limit.
     pub(super) large_pages: MemoryBudget,
     /// The size of all known series, in bytes.
     pub(super) known: Arc<AtomicUsize>,

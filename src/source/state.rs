@@ -1,10 +1,11 @@
-//! The state of each URL of a source: last success, last error, and since when. Each change is logged once.
+//! The state of each URL of a source: its last success, its last error, and when it last started to fail or recovered.
+//! Each change is logged once.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::alternation::{Alternation, FirstAlternation, PageMark};
 use super::error::SourceError;
-use super::turns::{FirstTurn, PageMark, Turns};
 use crate::parse::sort::sort;
 
 /// States by URL. Bounded: URLs whose last fetch is oldest are dropped first. The query of a URL may contain a secret.
@@ -29,7 +30,7 @@ pub struct UrlState {
     /// The time since which all fetches have succeeded, or all have failed.
     pub since: i64,
     /// Whether different processes alternate behind the URL.
-    turns: Turns,
+    alternation: Alternation,
 }
 
 /// The result of a successful fetch.
@@ -42,7 +43,7 @@ pub struct Fetched {
     pub samples: u64,
 }
 
-/// The change by a fetch.
+/// How a fetch changed the state of its URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// No change, or the first fetch succeeded.
@@ -71,10 +72,10 @@ impl UrlStates {
         let before = self.states.get(url).map(UrlState::is_failing);
         if before.is_none() {
             self.make_room();
-            let turns = Turns::default();
+            let alternation = Alternation::default();
             let last_page = Fetched::default();
             let unknown =
-                UrlState { last_fetch: now, last_success: None, last_page, last_error: None, since: now, turns };
+                UrlState { last_fetch: now, last_success: None, last_page, last_error: None, since: now, alternation };
             self.states.insert(url.to_owned(), unknown);
         }
         let Some(state) = self.states.get_mut(url) else { return Change::None };
@@ -100,8 +101,8 @@ impl UrlStates {
 
     /// Records a page of a URL whose fetch has been recorded; returns whether it shows that processes alternate behind
     /// the URL.
-    pub(crate) fn note_page(&mut self, url: &str, mark: PageMark) -> Option<FirstTurn> {
-        self.states.get_mut(url)?.turns.note(mark)
+    pub(crate) fn note_page(&mut self, url: &str, mark: PageMark) -> Option<FirstAlternation> {
+        self.states.get_mut(url)?.alternation.note(mark)
     }
 
     /// Drops URLs that have not been fetched for `keep` milliseconds, such as those of deleted pods.
@@ -154,14 +155,14 @@ mod tests {
             assert_eq!(states.note(url, now, error.map_or(Ok(page), Err)), expected, "{url} at {now}");
         }
         let state = states.iter().find(|(url, _)| *url == "a").unwrap().1.clone();
-        let turns = Turns::default();
+        let alternation = Alternation::default();
         let expected = UrlState {
             last_fetch: 5,
             last_success: Some(2),
             last_page: page,
             last_error: Some((5, error)),
             since: 4,
-            turns,
+            alternation,
         };
         assert_eq!(state, expected);
         assert!(state.is_failing());

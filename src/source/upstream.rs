@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 use super::error::SourceError;
 use super::fetch::Fetcher;
 use super::media;
-use super::page::{self, KnownPage, Page, PageBody, Want};
+use super::page::{self, KnownPage, Page, PageBody, WantedValues};
 use super::page_request::PageRequest;
 use super::pool::{Pool, Share};
 use super::prometheus::{self, InstantQuery, QueryResult};
-use super::refresh::Demand;
+use super::refresh::RefreshTarget;
 use super::shared::{Pages, Shared};
 use super::state::UrlStates;
-use super::wants::Wants;
+use super::wants::SourceWants;
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::model::{Format, Source};
 use crate::http::error::Phase;
@@ -38,7 +38,7 @@ pub struct Upstream {
     /// Whether pages are cached: a page of a pod is not needed again once the only rule that reads it has stored its samples.
     keeps_pages: bool,
     fetcher: Fetcher,
-    wants: Mutex<Wants>,
+    wants: Mutex<SourceWants>,
     known: KnownPage,
     states: Arc<Mutex<UrlStates>>,
     pages: Arc<Pages>,
@@ -51,13 +51,13 @@ pub struct Upstream {
 const UNCACHED: usize = usize::MAX;
 
 impl Upstream {
-    /// The source at `index` in its configuration, with the wants of its rules.
+    /// The source at `index` in its configuration, with the values that its rules need.
     /// `is_shared`: whether a page of a pod is read more than once, by several rules or for several sets of pods.
     /// `states` are those of the same source before a reload, if there are any.
     pub fn new(
         index: usize,
         source: Source,
-        fixed: Vec<Want>,
+        fixed: Vec<WantedValues>,
         is_shared: bool,
         pages: Arc<Pages>,
         shared: Arc<Shared>,
@@ -70,7 +70,7 @@ impl Upstream {
         let (resolver, reserved) = (shared.resolver.clone(), shared.reserved.clone());
         let fetcher = Fetcher::new(&source, &shared.limits, resolver, reserved, &shared.kept);
         let counters = shared.counters.fetches(&source.name);
-        let wants = Mutex::new(Wants::new(fixed));
+        let wants = Mutex::new(SourceWants::new(fixed));
         let answers = Cache::new(shared.limits.prometheus.cached, shared.limits.prometheus.cached_bytes);
         let states = states.unwrap_or_else(|| Arc::new(Mutex::new(UrlStates::new(shared.limits.cache.states))));
         let known = KnownPage::new(shared.known.clone(), shared.limits.page.all_known);
@@ -87,7 +87,7 @@ impl Upstream {
         Some(page.taken? + page.age + self.cache)
     }
 
-    /// As configured.
+    /// Its configuration.
     pub fn source(&self) -> &Source {
         &self.source
     }
@@ -103,7 +103,7 @@ impl Upstream {
     }
 
     /// Whether a page fetched in the background at this time, in Unix milliseconds, is older than `max_age`.
-    pub fn has_outlived(&self, at: i64, max_age: Duration) -> bool {
+    pub fn is_stale(&self, at: i64, max_age: Duration) -> bool {
         self.source.refresh.is_some() && self.shared.clock.now().unix_millis.saturating_sub(at) > millis(max_age)
     }
 
@@ -112,9 +112,9 @@ impl Upstream {
         self.shared.limits.freshness.max_age
     }
 
-    /// The want for a metric by name: remembered, so that one fetch serves all recent requests. `number`: whether a bare
-    /// number can only be this metric.
-    pub fn want_named(&self, name: &str, number: bool) -> Want {
+    /// The wanted values of a metric that is requested by name; they are remembered, so that one fetch serves all recent
+    /// requests. `number`: whether a bare number can only be this metric.
+    pub fn want_named(&self, name: &str, number: bool) -> WantedValues {
         self.wants().named(name, number, self.shared.limits.page.requested_names)
     }
 
@@ -122,7 +122,12 @@ impl Upstream {
     ///
     /// # Errors
     /// Why there is no page; [`SourceError::WouldWait`] if a fetch is needed.
-    pub fn page(self: &Arc<Self>, request: &PageRequest, want: &Want, wait: Wait) -> Result<Arc<Page>, SourceError> {
+    pub fn page(
+        self: &Arc<Self>,
+        request: &PageRequest,
+        want: &WantedValues,
+        wait: Wait,
+    ) -> Result<Arc<Page>, SourceError> {
         let covers = |outcome: &Result<Arc<Page>, SourceError>| {
             outcome.as_ref().map_or(true, |page| page.found(want.id).is_some())
         };
@@ -131,11 +136,11 @@ impl Upstream {
         let get = |wait| self.pages.get(&key, now(), wait, covers, || self.load(&key, request, wait));
         self.settled(match self.source.refresh {
             None => get(wait),
-            Some(interval) => self.refreshed(Demand::Page(request.clone()), interval, wait, || get(Wait::No))?,
+            Some(interval) => self.refreshed(RefreshTarget::Page(request.clone()), interval, wait, || get(Wait::No))?,
         })
     }
 
-    /// The server's result of a query, in the same way.
+    /// The server's result of a query: from the cache, from another request's query, or by a query.
     ///
     /// # Errors
     /// Why there is no result; [`SourceError::WouldWait`] if a fetch is needed.
@@ -145,13 +150,13 @@ impl Upstream {
         let get = |wait| self.answers.get(&key, now(), wait, |_| true, || self.load_query(query, wait));
         self.settled(match self.source.refresh {
             None => get(wait),
-            Some(interval) => self.refreshed(Demand::Query(query.clone()), interval, wait, || get(Wait::No))?,
+            Some(interval) => self.refreshed(RefreshTarget::Query(query.clone()), interval, wait, || get(Wait::No))?,
         })
     }
 
     fn load_query(&self, query: &InstantQuery, wait: Wait) -> Loaded<Result<Arc<QueryResult>, SourceError>> {
         let (time, since) = (self.time(wait), self.shared.clock.now().monotonic);
-        let result = self.ask(query, time);
+        let result = self.run_query(query, time);
         let cut_by_caller = self.is_cut_by_caller(&result, time);
         // Each query has its own state, because an error of one says nothing about the others.
         let key = format!("{}#{}", query.url, query.promql);
@@ -159,16 +164,16 @@ impl Upstream {
             let fetched = self.fetched(since, result.bytes, result.summary().samples as u64);
             (fetched, || result.summary().to_string())
         });
-        self.tell(&key, described, cut_by_caller);
+        self.report(&key, described, cut_by_caller);
         self.loaded(result, QueryResult::cost, query.url.len() + query.promql.len(), time)
     }
 
-    /// The pages at all of `urls`, in their order: [`Upstream::each_page`] as a whole. `None` if a fetch is needed and the
-    /// caller does not wait.
+    /// The pages of all `urls`, in their order: collects [`Upstream::each_page`]. `None` if a fetch is needed and the caller
+    /// does not wait.
     pub fn pages(
         self: &Arc<Self>,
         urls: &[String],
-        want: &Want,
+        want: &WantedValues,
         wait: Wait,
     ) -> Option<Vec<Result<Arc<Page>, SourceError>>> {
         let mut pages: Vec<_> = urls.iter().map(|_| Err(SourceError::Unreached)).collect();
@@ -182,11 +187,11 @@ impl Upstream {
 
     /// Calls `found` with the position and the page of each of `urls` as they arrive: fetched concurrently, as many at a
     /// time as there are threads. A page that has not arrived by the caller's deadline is [`SourceError::Unreached`].
-    /// False, after those that are cached, if a fetch is needed and the caller does not wait.
+    /// If a fetch is needed and the caller does not wait, only cached pages are passed, and the result is false.
     pub fn each_page(
         self: &Arc<Self>,
         urls: &[String],
-        want: &Want,
+        want: &WantedValues,
         wait: Wait,
         found: &mut dyn FnMut(usize, Result<Arc<Page>, SourceError>),
     ) -> bool {
@@ -213,7 +218,7 @@ impl Upstream {
                     if upstream.shared.clock.now().monotonic < deadline {
                         let page = || upstream.page(&url, &want, Wait::Until(deadline));
                         let page = bug::caught(&upstream.shared.counters, "fetching a page", page);
-                        // After the deadline it is not received.
+                        // Sending fails after the deadline.
                         let _ = sender.send((at, page.unwrap_or(Err(SourceError::Bug))));
                     }
                 };
@@ -247,15 +252,15 @@ impl Upstream {
         let key_text = request.key();
         let described =
             fetched.as_ref().map(|page| (self.fetched(since, page.bytes, page.samples), || page.summary().to_string()));
-        self.tell(&key_text, described, cut_by_caller);
+        self.report(&key_text, described, cut_by_caller);
         if let Ok(page) = &fetched {
-            self.note_turn(&key_text, page);
+            self.note_alternation(&key_text, page);
         }
         let cost = |page: &Page| if self.keeps_pages { page.cost() } else { UNCACHED };
         let mut loaded = self.loaded(fetched, cost, request.cost(), time);
         let is_unconnected =
             |outcome: &Result<Arc<Page>, SourceError>| outcome.as_ref().is_err_and(SourceError::is_unconnected);
-        // Some of many targets are dead, and each attempt keeps a thread from the live ones.
+        // Some of many targets are down, and each attempt to connect occupies a thread that others need.
         if self.source.is_open()
             && is_unconnected(&loaded.value)
             && self.pages.last(key).is_some_and(|it| is_unconnected(&it))
@@ -265,7 +270,7 @@ impl Upstream {
         loaded
     }
 
-    /// Counts what has an outcome; with the fetches, that tells how many requests the cache answered.
+    /// Counts a request that has an outcome; requests minus fetches is the number that the cache answered.
     fn settled<T>(&self, outcome: Outcome<Result<Arc<T>, SourceError>>) -> Result<Arc<T>, SourceError> {
         match outcome {
             Outcome::Value(outcome) => {
@@ -278,7 +283,7 @@ impl Upstream {
         }
     }
 
-    /// The time for a fetch: the source's `timeout`, or the rest of the caller's.
+    /// The time for a fetch: the source's `timeout`, or less if the caller's deadline is earlier.
     fn time(&self, wait: Wait) -> Duration {
         match wait {
             Wait::Until(deadline) => {
@@ -298,7 +303,7 @@ impl Upstream {
         let limits = &self.shared.limits;
         let (ttl, failure_ttl) = match self.source.refresh {
             None => (self.cache, self.cache.min(limits.cache.failure_ttl)),
-            // Until the next one arrives, even if one is missed.
+            // Kept until the next page arrives, even if one fetch fails.
             Some(interval) => (2 * interval + self.source.timeout, limits.refresh.retry + self.source.timeout),
         };
         let (ttl, cost) = match &fetched {
@@ -310,21 +315,21 @@ impl Upstream {
         Loaded { value: fetched.map(Arc::new), until, cost, shared: !cut_by_caller }
     }
 
-    fn ask(&self, query: &InstantQuery, time: Duration) -> Result<QueryResult, SourceError> {
+    fn run_query(&self, query: &InstantQuery, time: Duration) -> Result<QueryResult, SourceError> {
         self.fetcher.query(&query.url, &query.form(), time, |head, body| match head.refused {
             Some(status) => Err(prometheus::refused(status, body)),
             None => prometheus::read(body, query, self.shared.clock.now().unix_millis, &self.shared.limits),
         })
     }
 
-    fn fetch(&self, request: &PageRequest, wants: &[Want], time: Duration) -> Result<Page, SourceError> {
+    fn fetch(&self, request: &PageRequest, wants: &[WantedValues], time: Duration) -> Result<Page, SourceError> {
         let now = self.shared.clock.now();
         let limits = &self.shared.limits;
         let deadline = now.monotonic + time;
         self.fetcher.page(request, media::accept(self.source.format), time, |head, body| {
             let format = media::format(self.source.format, head.content_type.as_deref())?;
             let age = head.age_at(now.unix_millis, limits.freshness.max_future);
-            // The server's own word for a format that the source does not name gets no more than the default.
+            // `maxBytes` does not apply to YAML and CSV that only the server's Content-Type declares.
             let is_surprise = self.source.format.is_none() && matches!(format, Some(Format::Yaml | Format::Csv));
             let max_bytes = self.source.max_bytes.filter(|_| !is_surprise);
             let whole = page::bytes_held(format, max_bytes, limits);
@@ -373,7 +378,7 @@ impl Upstream {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wants(&self) -> MutexGuard<'_, Wants> {
+    fn wants(&self) -> MutexGuard<'_, SourceWants> {
         self.wants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -29,13 +29,13 @@ pub enum Waiting {
 /// A request waits for one resource at a time, so that a slow source occupies no more than its share of the workers:
 /// after waiting for a review, a request that needs a page goes back to the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct AllowedWaits {
     until: Option<Instant>,
     /// One bit per kind of [`Waiting`]; a request needs at most one source.
     kinds: u8,
 }
 
-impl Patience {
+impl AllowedWaits {
     /// Answers from memory only.
     pub const NONE: Self = Self { until: None, kinds: 0 };
 
@@ -125,17 +125,17 @@ mod tests {
     fn waits_only_for_the_included_kinds() {
         let now = Instant::now();
         let (lists, source) = (Waiting::KubernetesLists, Waiting::Source(3));
-        for (patience, expected) in [
-            (Patience::NONE, [false, false]),
-            (Patience::NONE.with(lists), [false, false]),
-            (Patience::by(now), [false, false]),
-            (Patience::by(now).with(lists), [true, false]),
-            (Patience::by(now).with(lists).with(source), [true, true]),
-            (Patience::until(now), [true, true]),
+        for (waits, expected) in [
+            (AllowedWaits::NONE, [false, false]),
+            (AllowedWaits::NONE.with(lists), [false, false]),
+            (AllowedWaits::by(now), [false, false]),
+            (AllowedWaits::by(now).with(lists), [true, false]),
+            (AllowedWaits::by(now).with(lists).with(source), [true, true]),
+            (AllowedWaits::until(now), [true, true]),
         ] {
-            assert_eq!([lists, source].map(|waiting| patience.includes(waiting)), expected, "{patience:?}");
-            let waits = [lists, source].map(|waiting| matches!(patience.wait_for(waiting), Wait::Until(_)));
-            assert_eq!(waits, expected, "{patience:?}");
+            assert_eq!([lists, source].map(|waiting| waits.includes(waiting)), expected, "{waits:?}");
+            let waits = [lists, source].map(|waiting| matches!(waits.wait_for(waiting), Wait::Until(_)));
+            assert_eq!(waits, expected, "{waits:?}");
         }
     }
 }

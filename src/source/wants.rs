@@ -1,36 +1,36 @@
 //! The series and values that rules need from a source.
 
-use super::page::{Query, Want};
+use super::page::{Query, WantedValues};
 
-/// The wants of a source: those of its rules, and those of metrics that were requested by name recently.
+/// What a source's pages are searched for: the values of its rules, and of metrics recently requested by name.
 #[derive(Debug)]
-pub(super) struct Wants {
-    fixed: Vec<Want>,
-    /// In the order of the last request.
-    asked: Vec<Want>,
+pub(super) struct SourceWants {
+    fixed: Vec<WantedValues>,
+    /// Those requested by name, ordered by their last request.
+    asked: Vec<WantedValues>,
     next: u64,
 }
 
-impl Wants {
-    pub(super) fn new(fixed: Vec<Want>) -> Self {
+impl SourceWants {
+    pub(super) fn new(fixed: Vec<WantedValues>) -> Self {
         let next = fixed.iter().map(|want| want.id + 1).max().unwrap_or_default();
         Self { fixed, asked: Vec::new(), next }
     }
 
-    /// All of them.
-    pub(super) fn all(&self) -> Vec<Want> {
+    /// All wanted values.
+    pub(super) fn all(&self) -> Vec<WantedValues> {
         self.fixed.iter().chain(&self.asked).cloned().collect()
     }
 
-    /// The want for a metric by name, which is remembered; their number is limited. `number`: whether a bare number can
-    /// only be this metric.
-    pub(super) fn named(&mut self, name: &str, number: bool, remembered: usize) -> Want {
+    /// The wanted values of a metric by name; at most `remembered` names are kept. `number`: whether a bare number can only
+    /// be this metric.
+    pub(super) fn named(&mut self, name: &str, number: bool, remembered: usize) -> WantedValues {
         let known = self.asked.iter().position(|want| matches!(&want.query, Query::Named { name: n, .. } if n == name));
         let want = match known {
             Some(at) => self.asked.remove(at),
             None => {
                 self.next += 1;
-                Want { id: self.next, query: Query::Named { name: name.to_owned(), number } }
+                WantedValues { id: self.next, query: Query::Named { name: name.to_owned(), number } }
             }
         };
         if self.asked.len() >= remembered {

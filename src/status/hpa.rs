@@ -218,7 +218,7 @@ mod tests {
                 {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 5}}},
                 {"type": "Object", "object": {"metric": {"name": "depth"}, "current": {"value": "2"}}},
                 {"type": ""},
-                // The previous one.
+                // The status still lists the previous metric.
                 {"type": "Pods", "pods": {"metric": {"name": "others"}, "current": {"averageValue": "7"}}},
             ],
         });

@@ -5,7 +5,7 @@ use std::fmt;
 use super::query::Filter;
 use super::report::{ErrorStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus};
 use super::sparkline::Sparkline;
-use super::text::{Bytes, Counts, HtmlText, Markdown, Number, OfDay, PodWatchList, Problems};
+use super::text::{Bytes, Counts, HtmlText, Markdown, Number, PodWatchList, Problems, TimeOfDay};
 use crate::config::limits::StatusLimits;
 use crate::parse::path::{CUSTOM_METRICS, EXTERNAL_METRICS};
 use crate::parse::percent::Encoded;
@@ -179,7 +179,7 @@ impl Page<'_> {
         let (asked, client) = (request.asked, request.client);
         write!(f, "</span>{}<p><small>asked {asked} by {client}", Sparkline(&request.history))?;
         if let Some(measured) = request.measured {
-            write!(f, ", value of {}", OfDay { time: measured, day: asked })?;
+            write!(f, ", value of {}", TimeOfDay { time: measured, day: asked })?;
         }
         f.write_str("</small>")?;
         if !request.left_out.is_empty() {
@@ -310,7 +310,7 @@ mod tests {
         }
     }
 
-    /// A rule with requests during the whole last hour.
+    /// A rule that was requested during the whole last hour.
     fn rule(number: u8) -> RuleStatus {
         let metric = format!("http_requests_per_second_{number}");
         let (namespace, object) = (format!("team-{number}"), "services/checkout-frontend");

@@ -121,7 +121,7 @@ mod tests {
         let start = Now { monotonic: Instant::now(), unix_millis: 0 };
         let passed = Arc::new(Mutex::new(Duration::ZERO));
         let told = passed.clone();
-        let clock = Clock::told_by(move || Now { monotonic: start.monotonic + *told.lock().unwrap(), unix_millis: 0 });
+        let clock = Clock::from_fn(move || Now { monotonic: start.monotonic + *told.lock().unwrap(), unix_millis: 0 });
         let page = StatusPage::new(&Limits::default(), start);
         let pass = |millis| *passed.lock().unwrap() += Duration::from_millis(millis);
         let made = Mutex::new(0);

@@ -192,7 +192,7 @@ pub(crate) struct UrlStatus {
     pub(crate) since: Time,
     pub(crate) last_success: Option<Time>,
     pub(crate) error: Option<ErrorStatus>,
-    /// Of the last success.
+    /// The time of the last success.
     pub(crate) milliseconds: u64,
     pub(crate) bytes: u64,
     pub(crate) samples: u64,

@@ -134,12 +134,12 @@ impl fmt::Display for Bytes {
 }
 
 /// A time; without the date if that is the same as `day`'s.
-pub(super) struct OfDay {
+pub(super) struct TimeOfDay {
     pub(super) time: Time,
     pub(super) day: Time,
 }
 
-impl fmt::Display for OfDay {
+impl fmt::Display for TimeOfDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [time, day] = [self.time, self.day].map(|time| time.to_string());
         match (time.split_once('T'), day.split_once('T')) {
@@ -173,7 +173,7 @@ mod tests {
     fn times_of_another_day_have_a_date() {
         let day = Time(1_790_000_000);
         for (time, expected) in [(1_790_000_001, "14:13:21Z"), (1_789_913_600, "2026-09-20T14:13:20Z")] {
-            assert_eq!(OfDay { time: Time(time), day }.to_string(), expected);
+            assert_eq!(TimeOfDay { time: Time(time), day }.to_string(), expected);
         }
     }
 }

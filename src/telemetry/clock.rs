@@ -22,7 +22,7 @@ pub struct Clock(Source);
 #[derive(Clone)]
 enum Source {
     System,
-    Told(Arc<dyn Fn() -> Now + Send + Sync>),
+    Function(Arc<dyn Fn() -> Now + Send + Sync>),
 }
 
 impl Clock {
@@ -32,15 +32,15 @@ impl Clock {
     }
 
     /// A clock that returns the times of `time`.
-    pub fn told_by(time: impl Fn() -> Now + Send + Sync + 'static) -> Self {
-        Self(Source::Told(Arc::new(time)))
+    pub fn from_fn(time: impl Fn() -> Now + Send + Sync + 'static) -> Self {
+        Self(Source::Function(Arc::new(time)))
     }
 
     /// The current time.
     pub fn now(&self) -> Now {
         match &self.0 {
             Source::System => Now { monotonic: Instant::now(), unix_millis: unix_millis(SystemTime::now()) },
-            Source::Told(time) => time(),
+            Source::Function(time) => time(),
         }
     }
 
@@ -48,22 +48,22 @@ impl Clock {
     pub(crate) fn monotonic(&self) -> Instant {
         match &self.0 {
             Source::System => Instant::now(),
-            Source::Told(time) => time().monotonic,
+            Source::Function(time) => time().monotonic,
         }
     }
 }
 
 /// Unix milliseconds as if the clock had not been set since this value was created: for comparisons.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Steady(Now);
+pub(crate) struct SteadyClock(Now);
 
-impl Steady {
+impl SteadyClock {
     /// Starts with the current time.
     pub(crate) fn new(now: Now) -> Self {
         Self(now)
     }
 
-    /// The time at a moment.
+    /// The Unix milliseconds of a moment.
     pub(crate) fn at(&self, moment: Instant) -> i64 {
         let Self(Now { monotonic, unix_millis }) = *self;
         let after = millis(moment.saturating_duration_since(monotonic));

@@ -162,7 +162,7 @@ pub struct Counters {
     fetches: Mutex<BTreeMap<String, Arc<Fetches>>>,
     left_out: Mutex<BTreeMap<&'static str, u64>>,
     /// Values served while a source failed: last values, and configured numbers.
-    stood_in: Mutex<BTreeMap<&'static str, u64>>,
+    count_fallback: Mutex<BTreeMap<&'static str, u64>>,
     /// Reloads of the configuration that succeeded.
     pub reloads_succeeded: Counter,
     /// Reloads of the configuration that were rejected.
@@ -272,13 +272,13 @@ impl Counters {
 
     /// Values served while a source failed, by kind.
     pub fn all_stood_in(&self) -> Vec<(&'static str, u64)> {
-        let stood_in = self.stood_in.lock().unwrap_or_else(PoisonError::into_inner);
-        stood_in.iter().map(|(&kind, &count)| (kind, count)).collect()
+        let count_fallback = self.count_fallback.lock().unwrap_or_else(PoisonError::into_inner);
+        count_fallback.iter().map(|(&kind, &count)| (kind, count)).collect()
     }
 
     /// Counts a value that was served while its source failed.
-    pub fn stood_in(&self, kind: &'static str) {
-        *self.stood_in.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default() += 1;
+    pub fn count_fallback(&self, kind: &'static str) {
+        *self.count_fallback.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default() += 1;
     }
 
     /// Objects left out, by reason.

@@ -307,7 +307,7 @@ impl Page {
     }
 }
 
-/// The labels with which Go's API servers count requests.
+/// The labels that API servers written in Go use to count requests.
 struct RouteLabels(Route);
 
 impl fmt::Display for RouteLabels {

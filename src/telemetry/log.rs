@@ -6,8 +6,8 @@
 //! - `debug`: also hosts and status codes of upstreams, routes and codes of requests.
 //! - `trace`: also complete URLs and paths, with selectors. Never header values, credentials or bodies.
 //!
-//! Libraries log from `warn` on unless RUST_LOG sets more, and never at `trace`, where ureq logs every byte that it
-//! sends. rustls logs from `error` on, because it warns about bytes from peers, so any client could fill the log.
+//! Libraries log at `warn` and above unless RUST_LOG sets more, and never at `trace`, where ureq logs every byte that it
+//! sends. rustls logs at `error` only, because it warns about bytes from peers, so any client could fill the log.
 
 use std::io::Write;
 

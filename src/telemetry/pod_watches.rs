@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::counter::Counter;
 
-/// The number of selections by origin, and the watches.
+/// Counters of selections by origin, and the gauges of each watch.
 #[derive(Debug, Default)]
 pub struct PodWatches {
     /// Selections of pods that were served from a watch.
@@ -20,11 +20,11 @@ pub struct PodWatches {
 pub struct PodWatchGauges {
     /// The number of the [`WatchState`].
     watch_state: Counter,
-    /// The time of the last list, event or bookmark in Unix milliseconds; 0 before.
+    /// The time of the last list, event or bookmark in Unix milliseconds; 0 before the first one.
     contact: Counter,
     /// The pods in memory.
     pub pods: Counter,
-    /// Their size, in bytes.
+    /// The size of the pods in memory, in bytes.
     pub bytes: Counter,
     /// Events received.
     pub events: Counter,
@@ -46,7 +46,7 @@ pub enum WatchState {
     Denied,
     /// By lists, because there are too many pods.
     TooLarge,
-    /// By lists, because the Kubernetes API does not number versions.
+    /// By lists, because the Kubernetes API sends no usable resourceVersion.
     Unversioned,
     /// By lists, because the Kubernetes API has no watches.
     Unsupported,
@@ -63,7 +63,7 @@ impl WatchState {
         Self::Unsupported,
     ];
 
-    /// The label.
+    /// The value of the label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -78,7 +78,7 @@ impl WatchState {
 }
 
 impl PodWatches {
-    /// Begins to tell of a namespace.
+    /// Adds the gauges of a namespace.
     pub fn begin(&self, namespace: &str) -> Arc<PodWatchGauges> {
         let gauges = Arc::default();
         let mut all = self.by_namespace.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +86,7 @@ impl PodWatches {
         gauges
     }
 
-    /// Tells no more of a namespace.
+    /// Removes the gauges of a namespace.
     pub fn end(&self, namespace: &str) {
         self.by_namespace.lock().unwrap_or_else(PoisonError::into_inner).remove(namespace);
     }
@@ -99,23 +99,23 @@ impl PodWatches {
 }
 
 impl PodWatchGauges {
-    /// Sets what becomes of questions.
+    /// Sets how the pods are served.
     pub fn set_state(&self, watch_state: WatchState) {
         self.watch_state.set(watch_state as u64);
     }
 
-    /// What becomes of questions.
+    /// How the pods are served.
     pub fn watch_state(&self) -> WatchState {
         let number = self.watch_state.get();
         WatchState::ALL.into_iter().find(|watch_state| *watch_state as u64 == number).unwrap_or_default()
     }
 
-    /// Something was received, in Unix milliseconds.
-    pub fn hear(&self, unix_millis: i64) {
+    /// Records when a list, event or bookmark was received, in Unix milliseconds.
+    pub fn record_contact(&self, unix_millis: i64) {
         self.contact.set(unix_millis.try_into().unwrap_or_default());
     }
 
-    /// When something was last received, in Unix milliseconds; 0 before.
+    /// The time of the last list, event or bookmark in Unix milliseconds; 0 before the first one.
     pub fn contact(&self) -> u64 {
         self.contact.get()
     }

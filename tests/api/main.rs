@@ -283,7 +283,7 @@ fn serves_paths_outside_the_apis() {
     assert!(server.own(HEALTH_REQUESTS) >= 5.0);
 }
 
-/// Requests that a real kube-apiserver sent to such a server.
+/// Recorded requests of a real kube-apiserver to such a server.
 #[test]
 fn answers_recorded_requests_of_the_aggregator() {
     let upstream =

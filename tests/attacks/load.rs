@@ -41,7 +41,7 @@ fn ten_thousand_users_fit_into_the_caches() {
     assert!(grown < 40 << 20, "grown by {grown} bytes");
 }
 
-/// The rotation as by kube-apiserver: both authorities are trusted for a while. Only valid clients are accepted.
+/// An authority is rotated as by kube-apiserver, with both trusted for a while; only valid clients are accepted.
 #[test]
 fn the_front_proxy_authority_changes_under_load() {
     let kubernetes = Kubernetes::start();

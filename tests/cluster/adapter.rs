@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::common::{file, run};
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::{Process, eventually};
 
 /// Its API versions, by group.
@@ -19,7 +19,7 @@ const SERVED: [(&str, &str); 3] = [
     ("external.metrics.k8s.io", "v1beta1"),
 ];
 
-/// It ends with this value, and its APIServices are deleted.
+/// A running test adapter; dropping this ends it and deletes its APIServices.
 pub struct Adapter {
     /// Its port.
     pub address: SocketAddr,
@@ -34,7 +34,7 @@ pub struct Adapter {
 
 impl Adapter {
     /// Starts it and waits until its APIServices are available.
-    pub fn start(plane: &Plane, program: &Path) -> Self {
+    pub fn start(plane: &ControlPlane, program: &Path) -> Self {
         let admin = plane.admin();
         remove(&admin);
         admin.apply(SERVICE);

@@ -11,13 +11,13 @@ use serde_json::Value;
 use crate::common::tls::Identity;
 use crate::common::{Answer, Server, file, metriclet, run};
 use crate::direct;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::{eventually, guarded};
 use crate::workload::answers_to_explain;
 
 pub const VERSIONS: [&str; 2] = ["v1beta1", "v1beta2"];
 
-/// A Metriclet behind both APIServices; it ends with this value, and the APIServices stay.
+/// A Metriclet behind both APIServices; dropping this ends it, and the APIServices stay.
 pub struct Installed {
     pub server: Server,
     pub config: PathBuf,
@@ -54,14 +54,19 @@ fn serve(config: &Path, certificates: &Path, account: &Account) -> Server {
 
 impl Installed {
     /// Starts it and waits until its APIServices are available.
-    pub fn start(plane: &Plane, config: &str) -> Self {
+    pub fn start(plane: &ControlPlane, config: &str) -> Self {
         let mut installed = Self::start_with_addresses(plane, config, plane.address, None);
         installed.register(plane, installed.server.address);
         installed
     }
 
     /// Starts it with this address of kube-apiserver, and another address for SubjectAccessReviews.
-    pub fn start_with_addresses(plane: &Plane, config: &str, api: SocketAddr, reviews: Option<SocketAddr>) -> Self {
+    pub fn start_with_addresses(
+        plane: &ControlPlane,
+        config: &str,
+        api: SocketAddr,
+        reviews: Option<SocketAddr>,
+    ) -> Self {
         answers_to_explain();
         let log_begin = plane.log().len();
         let certificates = file("x", "").with_file_name("certs");
@@ -74,7 +79,7 @@ impl Installed {
     }
 
     /// Registers the APIServices at a port of this machine, and waits until they are available.
-    pub fn register(&mut self, plane: &Plane, address: SocketAddr) {
+    pub fn register(&mut self, plane: &ControlPlane, address: SocketAddr) {
         let admin = plane.admin();
         let services = services();
         // The conditions of the previous server must not be mistaken for those of this one.
@@ -99,7 +104,7 @@ impl Installed {
     }
 
     /// Registers external metrics, too, and waits until their APIService is available.
-    pub fn register_external(&self, plane: &Plane) {
+    pub fn register_external(&self, plane: &ControlPlane) {
         let admin = plane.admin();
         let bundle = STANDARD.encode(self.authority());
         admin.apply(&api_service("external.metrics.k8s.io", "v1beta1", self.server.address.port(), &bundle));
@@ -109,12 +114,12 @@ impl Installed {
     }
 
     /// Deletes the APIService of external metrics.
-    pub fn unregister_external(&self, plane: &Plane) {
+    pub fn unregister_external(&self, plane: &ControlPlane) {
         plane.admin().run(&["delete", "apiservices/v1beta1.external.metrics.k8s.io"]).unwrap();
     }
 
     /// Changes the APIServices of another adapter to refer to this server, external metrics included, without deleting any.
-    pub fn redirect_api_services(&self, plane: &Plane) {
+    pub fn redirect_api_services(&self, plane: &ControlPlane) {
         let port = self.server.address.port();
         let bundle = STANDARD.encode(self.authority());
         let mut manifests =
@@ -124,7 +129,7 @@ impl Installed {
     }
 
     /// Sets its address and its authority (PEM).
-    pub fn publish(&self, plane: &Plane, address: SocketAddr, bundle: &[u8]) {
+    pub fn publish(&self, plane: &ControlPlane, address: SocketAddr, bundle: &[u8]) {
         let bundle = STANDARD.encode(bundle);
         let manifests = VERSIONS.map(|version| api_service("custom.metrics.k8s.io", version, address.port(), &bundle));
         plane.admin().apply(&manifests.concat());
@@ -164,18 +169,18 @@ impl Installed {
     }
 
     /// The number of successful requests of a kind, such as `discovery`.
-    pub fn answered(&self, plane: &Plane, kind: &str) -> f64 {
+    pub fn answered(&self, plane: &ControlPlane, kind: &str) -> f64 {
         self.answered_with(plane, kind, 200)
     }
 
     /// The number of requests of a kind with this status code.
-    pub fn answered_with(&self, plane: &Plane, kind: &str, code: u16) -> f64 {
+    pub fn answered_with(&self, plane: &ControlPlane, kind: &str, code: u16) -> f64 {
         self.counted(plane, "apiserver_request_total", &[format!("resource=\"{kind}\""), format!("code=\"{code}\"")])
     }
 
     /// Checks that all metrics were sent as protobuf, so the HPA controller has scaled on it; except those that
     /// `metriclet explain` has read.
-    pub fn answered_in_protobuf_only(&self, plane: &Plane) {
+    pub fn answered_in_protobuf_only(&self, plane: &ControlPlane) {
         let in_media_type = |name: &str| {
             self.counted(plane, "metriclet_metric_answers_total", &[format!("media_type=\"application/{name}\"")])
         };
@@ -184,15 +189,15 @@ impl Installed {
     }
 
     /// The sum of a counter's series with all of these labels.
-    fn counted(&self, plane: &Plane, name: &str, labels: &[String]) -> f64 {
+    fn counted(&self, plane: &ControlPlane, name: &str, labels: &[String]) -> f64 {
         let page = self.ask_directly(Some(&plane.admin_identity), "/metrics", "").body;
         let series = page.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} "));
         let those = series.filter(|(found, _)| labels.iter().all(|label| found.contains(label)));
         those.map(|(_, count)| count.parse::<f64>().unwrap()).sum()
     }
 
-    /// The errors about this server in kube-apiserver's log since then.
-    pub fn complaints(&self, plane: &Plane) -> Vec<String> {
+    /// The errors about this server in kube-apiserver's log since `log_begin`.
+    pub fn complaints(&self, plane: &ControlPlane) -> Vec<String> {
         let log = plane.log();
         let is_about_us =
             |line: &&str| ["custom", "external"].iter().any(|of| line.contains(&format!("{of}.metrics.k8s.io")));
@@ -215,7 +220,7 @@ pub fn values(list: &str) -> String {
 }
 
 /// Kubeconfigs of Metriclet's service account, which has only the documented rights.
-fn account(plane: &Plane, api: SocketAddr, reviews: Option<SocketAddr>) -> Account {
+fn account(plane: &ControlPlane, api: SocketAddr, reviews: Option<SocketAddr>) -> Account {
     let admin = plane.admin();
     admin.apply(ACCOUNT);
     let token = admin.run(&["create", "token", "metriclet", "--namespace=custom-metrics"]).unwrap();

@@ -24,7 +24,7 @@ use std::time::Instant;
 use std::{env, fmt, fs, thread};
 
 use cases::Case;
-use plane::Plane;
+use plane::ControlPlane;
 
 /// The result of a case.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,14 +63,14 @@ fn main() -> ExitCode {
 /// Runs and reports the cases; those that do not need a separate control plane share one. Returns whether all passed.
 fn run_all(programs: &Path, folder: &Path, cases: &[&Case]) -> bool {
     let began = Instant::now();
-    let mut plane = Plane::start(programs, folder);
+    let mut plane = ControlPlane::start(programs, folder);
     println!("Kubernetes {} is up after {:.1} s", plane.version, began.elapsed().as_secs_f32());
     let outcomes: Vec<_> = thread::scope(|scope| {
         let apart = |(number, case)| {
             let folder = folder.join(format!("apart-{number}"));
             scope.spawn(move || {
                 fs::create_dir(&folder).unwrap();
-                try_case(case, &mut Plane::start(programs, &folder))
+                try_case(case, &mut ControlPlane::start(programs, &folder))
             })
         };
         let started: Vec<_> =
@@ -92,7 +92,7 @@ fn run_all(programs: &Path, folder: &Path, cases: &[&Case]) -> bool {
 }
 
 /// Runs and reports a case.
-fn try_case(case: &Case, plane: &mut Plane) -> Outcome {
+fn try_case(case: &Case, plane: &mut ControlPlane) -> Outcome {
     let since = Instant::now();
     let outcome = if case.needs_controllers && !plane.has_controllers() {
         Outcome::Skipped

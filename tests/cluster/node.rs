@@ -7,12 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::common::{Server, file, metriclet, run};
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::{eventually, guarded};
 
 /// Runs the container of a Deployment's pods once, with their volumes and service account, and reports all pods as ready
 /// when it is.
-pub fn run_pod(plane: &Plane, namespace: &str, deployment: &str) -> Server {
+pub fn run_pod(plane: &ControlPlane, namespace: &str, deployment: &str) -> Server {
     let admin = plane.admin();
     let deployed = admin.get(&[deployment, namespace]);
     let wanted = deployed["spec"]["replicas"].as_u64().unwrap();
@@ -74,7 +74,7 @@ pub fn run_pod(plane: &Plane, namespace: &str, deployment: &str) -> Server {
 }
 
 /// The content of a ConfigMap or Secret; empty for other volumes.
-fn files(plane: &Plane, namespace: &str, volume: &Value) -> Option<Vec<(String, Vec<u8>)>> {
+fn files(plane: &ControlPlane, namespace: &str, volume: &Value) -> Option<Vec<(String, Vec<u8>)>> {
     let (kind, name) = match (&volume["configMap"]["name"], &volume["secret"]["secretName"]) {
         (Value::String(name), _) => ("configmap", name),
         (_, Value::String(name)) => ("secret", name),

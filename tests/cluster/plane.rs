@@ -19,8 +19,8 @@ use crate::process::{Process, eventually};
 /// The user name of kube-controller-manager.
 const CONTROLLERS: &str = "system:kube-controller-manager";
 
-/// A running control plane; it ends with this value.
-pub struct Plane {
+/// A running control plane; dropping this ends it.
+pub struct ControlPlane {
     folder: PathBuf,
     programs: PathBuf,
     /// Signs servers and ordinary clients.
@@ -56,7 +56,7 @@ pub fn client(authority: &Authority, name: &str, group: Option<&str>) -> Identit
     })
 }
 
-impl Plane {
+impl ControlPlane {
     /// Starts a control plane and waits until it serves.
     pub fn start(programs: &Path, folder: &Path) -> Self {
         let [etcd_port, port] = free_ports();
@@ -285,7 +285,7 @@ impl Plane {
     }
 }
 
-impl Drop for Plane {
+impl Drop for ControlPlane {
     fn drop(&mut self) {
         // Clients first, servers last.
         self.controllers = None;

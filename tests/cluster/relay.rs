@@ -24,7 +24,7 @@ struct Gate {
     changed: Condvar,
 }
 
-/// Its threads end with the process.
+/// A relay; its threads end with the process.
 pub struct Relay {
     pub address: SocketAddr,
     target: Arc<Mutex<SocketAddr>>,

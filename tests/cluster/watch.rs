@@ -12,7 +12,7 @@ use crate::common::Answer;
 use crate::common::tls::Identity;
 use crate::direct::try_ask;
 use crate::installed::VERSIONS;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 
 /// Checks until this value is dropped.
 pub struct Watch {
@@ -44,14 +44,14 @@ struct Asked {
 
 impl Watch {
     /// Starts to check, with this pause between two checks.
-    pub fn start(plane: &Plane, pause: Duration) -> Self {
+    pub fn start(plane: &ControlPlane, pause: Duration) -> Self {
         let custom = VERSIONS.map(|version| ("custom.metrics.k8s.io", version));
         Self::over(plane, pause, custom.to_vec(), None)
     }
 
     /// Starts to check these groups and versions, and the HPAs of a namespace.
     pub fn over(
-        plane: &Plane,
+        plane: &ControlPlane,
         pause: Duration,
         versions: Vec<(&'static str, &'static str)>,
         hpas: Option<&'static str>,

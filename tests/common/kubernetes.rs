@@ -37,7 +37,7 @@ pub struct Kubernetes {
 pub struct Call {
     pub method: String,
     pub path: String,
-    /// Names are in lower case.
+    /// Header lines; names are in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
     /// The client's certificate, if it presented one.
@@ -73,10 +73,10 @@ struct State {
     config_map: Mutex<BTreeMap<String, String>>,
     tokens: Mutex<BTreeMap<String, Value>>,
     policy: Mutex<Policy>,
-    /// By the path of the list.
+    /// The objects of each list, by its path.
     objects: Mutex<BTreeMap<String, Vec<Value>>>,
     history: PodHistory,
-    /// By the path of the object.
+    /// Single objects, by path.
     singles: Mutex<BTreeMap<String, Value>>,
 }
 
@@ -151,7 +151,7 @@ impl Kubernetes {
         all.insert(path.to_owned(), after);
     }
 
-    /// The changes of the objects of lists, and the watches of them, which are not granted at first.
+    /// The changes of listed objects, and the watches, which are denied until granted.
     pub fn history(&self) -> &PodHistory {
         &self.state.history
     }
@@ -337,7 +337,7 @@ impl State {
             _ => "PodList",
         };
         let version = self.history.version().to_string();
-        // As Go encodes an empty list of metadata.
+        // Go encodes an empty list of metadata as null.
         let items = if items.is_empty() && kind != "PodList" { Value::Null } else { Value::Array(items) };
         json!({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": version, "continue": next}, "items": items})
     }

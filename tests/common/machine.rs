@@ -63,8 +63,7 @@ impl Machine {
             .answer("*get * *part-of*", "0", "custom-metrics metriclet")
     }
 
-    /// The call with this number, counted from 1, ends with this exit code, or this signal ends the script and the
-    /// call.
+    /// Ends the call with this number, counted from 1: `how` is its exit code, or a signal that also ends the script.
     pub fn stopped_at(self, number: usize, how: &str) -> Self {
         fs::write(self.home.join("stop"), format!("{number} {how}\n")).unwrap();
         self
@@ -72,7 +71,7 @@ impl Machine {
 
     /// Runs one of the project's scripts to its end.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Outcome {
-        // A shell ignores signals for good that the tests' parent ignores, as nohup does.
+        // A shell cannot trap signals that its parent ignored, as under nohup.
         let mut command = Command::new(which("env"));
         command.arg("--default-signal=INT,TERM,HUP").arg(Path::new(ROOT).join("scripts").join(script));
         self.outcome(command.args(arguments))
@@ -124,7 +123,7 @@ impl Outcome {
     }
 }
 
-/// Calls that change something or wait for a change; without the folders of files and the content of patches.
+/// The calls that change something or wait for a change, without the folders of files and the content of patches.
 pub fn changes(calls: &[String]) -> Vec<String> {
     let verbs = [" apply ", " patch ", " delete ", " rollout ", " wait ", " create ", " replace "];
     let idle = [" auth can-i ", " --dry-run="];

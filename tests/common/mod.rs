@@ -229,7 +229,7 @@ impl Server {
         self.own_if_any(series).unwrap_or_else(|| panic!("no {series} in {}", self.get("/metrics").body))
     }
 
-    /// The same of a series that may not be there.
+    /// Like [`Self::own`]; `None` if the series is absent.
     pub fn own_if_any(&self, series: &str) -> Option<f64> {
         let page = self.get("/metrics").body;
         let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
@@ -250,7 +250,7 @@ pub fn signal(pid: u32, name: &str) {
     assert!(sent.success());
 }
 
-/// Decodes a chunked body.
+/// Decodes a body with chunked transfer coding.
 fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
     let mut whole = Vec::new();
     loop {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// How long before the end of a watch kube-apiserver sends a bookmark.
+/// kube-apiserver sends a bookmark this long before the end of a watch.
 const BEFORE_THE_END: Duration = Duration::from_secs(2);
 
 /// Changes of objects, by the path of their list.
@@ -22,7 +22,7 @@ struct State {
     oldest: u64,
     changes: Vec<Change>,
     is_granted: bool,
-    /// Grows each time that the connections of all watches are to end.
+    /// Incremented to end the connections of all watches.
     cut: u64,
     /// The watches that are being served.
     open: usize,
@@ -101,7 +101,7 @@ impl PodHistory {
         after
     }
 
-    /// Something else than an object of these lists changes.
+    /// Increments the version, as if another object changed.
     pub fn advance(&self) {
         self.lock().version += 1;
     }
@@ -127,7 +127,7 @@ impl PodHistory {
         self.changed.notify_all();
     }
 
-    /// Serves a watch to its end. Whether the connection can be used again.
+    /// Serves a watch to its end; returns whether the connection can be used again.
     pub fn serve(&self, path: &str, query: &BTreeMap<&str, String>, stream: &mut impl Write) -> io::Result<bool> {
         let text = |key: &str| query.get(key).map_or("", String::as_str);
         let seconds = text("timeoutSeconds").parse().unwrap();
@@ -163,7 +163,7 @@ impl PodHistory {
             }
             if !is_marked && now >= bookmark_at {
                 is_marked = true;
-                // Events before the version that it began with are not sent, nor are bookmarks.
+                // Until the cluster reaches the version at which the watch began, neither events nor bookmarks are sent.
                 if state.version >= from {
                     let version = state.version.to_string();
                     news.push(json!({"type": "BOOKMARK", "object": {"kind": "Pod", "apiVersion": "v1",
@@ -201,7 +201,7 @@ impl State {
     }
 }
 
-/// An event as one chunk of HTTP; its length.
+/// Sends an event as one HTTP chunk; returns its length.
 fn chunk(stream: &mut impl Write, event: &Value) -> io::Result<usize> {
     let line = format!("{event}\n");
     stream.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())?;

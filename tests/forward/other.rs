@@ -10,7 +10,7 @@ use crate::common::kubernetes::{Call, KUBERNETES, Kubernetes, Reply};
 use crate::common::upstream::{Gate, Upstream};
 use crate::common::{Server, file};
 
-/// It serves TLS, and records its requests.
+/// Another adapter; it serves TLS, and records its requests.
 pub(crate) struct Other {
     server: Kubernetes,
     answers: Arc<Mutex<BTreeMap<String, (u16, String)>>>,

@@ -1,4 +1,4 @@
-"""A cluster of a control plane and nodes, with DNS."""
+"""A cluster with a control plane, nodes and DNS."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Metriclet in the cluster, installed by scripts/deploy."""
+"""Installs Metriclet in the cluster by scripts/deploy."""
 
 import json
 import os

@@ -93,7 +93,7 @@ fn a_failed_page_does_not_count_as_missing_series() {
         shown if shown.contains("source app answered malformed text") => Ok(()),
         shown => Err(shown),
     });
-    // The same of what one page describes.
+    // The same applies to objects that one page describes.
     let source = format!("url: 'http://{}/metrics', namespaces: [shop], single: true", world.pods[0].address);
     world.install(
         &zero

@@ -67,7 +67,7 @@ fn rate_of(samples: &[(i64, f64)], now: i64) -> f64 {
     increase * (covered / sampled) / 60.0 * 1_000.0
 }
 
-/// The same for samples every 15 s from the first second on.
+/// That rate for samples every 15 s from the first second on.
 fn rate_at(samples: &[f64], now: i64) -> f64 {
     let samples: Vec<_> = samples.iter().enumerate().map(|(n, value)| (15 * n as i64, *value)).collect();
     rate_of(&samples, now)
@@ -230,7 +230,7 @@ fn a_fixed_set_over_time_serves_other_objects_and_external_metrics() {
     world.kubernetes.set("/api/v1/namespaces/ingress/pods", vec![pod(0), pod(1)]);
     let of_external = || {
         let (now, mut trace) = (world.clock.now(), Trace::on());
-        let wait = Patience::until(now.monotonic + world.limits.answer.deadline);
+        let wait = AllowedWaits::until(now.monotonic + world.limits.answer.deadline);
         let request = Request::get("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/by_ingress");
         let Answer::Reply(reply) = world.api.answer(&request, wait, now, &mut trace) else { panic!() };
         let body: Value = serde_json::from_slice(&reply.body).unwrap();

@@ -29,7 +29,7 @@ use metriclet::internals::kube_api::client::Client;
 use metriclet::internals::kube_api::kubeconfig;
 use metriclet::internals::metrics::objects::Objects;
 use metriclet::internals::metrics::trace::Trace;
-use metriclet::internals::source::waiting::Patience;
+use metriclet::internals::source::waiting::AllowedWaits;
 use metriclet::internals::telemetry::clock::{Clock, Now};
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ impl World {
         let millis = Arc::new(AtomicU64::new(0));
         // An hour ahead, so that no call to the Kubernetes API exceeds its deadline, however long the test takes.
         let (base, told) = (Instant::now() + Duration::from_secs(3600), millis.clone());
-        let clock = Clock::told_by(move || {
+        let clock = Clock::from_fn(move || {
             let millis = told.load(Ordering::SeqCst);
             let unix_millis = BEGIN + i64::try_from(millis).unwrap();
             Now { monotonic: base + Duration::from_millis(millis), unix_millis }
@@ -98,7 +98,7 @@ impl World {
         let (now, mut trace) = (self.clock.now(), Trace::on());
         // All pods by default.
         let target = if metric.contains('/') { format!("{PATH}{metric}") } else { format!("{PATH}pods/*/{metric}") };
-        let wait = Patience::until(now.monotonic + self.limits.answer.deadline);
+        let wait = AllowedWaits::until(now.monotonic + self.limits.answer.deadline);
         let Answer::Reply(reply) = self.api.answer(&Request::get(&target), wait, now, &mut trace) else { panic!() };
         let mut body: Value = serde_json::from_slice(&reply.body).unwrap();
         let steps = trace.events().iter().map(ToString::to_string).collect();

@@ -13,8 +13,8 @@ use crate::common::pods::{PODS, bind, config, one, pod, server, text, with};
 use crate::common::secure::eventually;
 use crate::common::upstream::{Upstream, page, read_head};
 
-/// A pod that answers all requests of a connection with `answer`, which gets their number on the connection and returns whether
-/// it stays open; how many connections it has had; and a server with a rule for it.
+/// A pod that answers each request by `answer`, which gets the request's number on its connection and returns whether that
+/// stays open; also returns the number of connections so far, and a server with a rule for the pod.
 fn serving(
     answer: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static,
 ) -> (Upstream, Kubernetes, Server, Arc<AtomicUsize>) {

@@ -34,7 +34,7 @@ const VALUES: &[&str] = &[
     "sum(depth * depth)",
 ];
 
-/// The page of a pod, with labels that a target has too.
+/// The page of a pod, with labels that a scrape target has, too.
 fn page(pod: u8) -> String {
     format!(
         "depth{{queue=\"a\",pod=\"web-1\"}} {pod}\ndepth{{queue=\"b\",pod=\"x\",exported_pod=\"mine\"}} 10\n\

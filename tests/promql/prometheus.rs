@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Labels and values, or the error.
 pub(crate) type Answer = Result<Vec<(Labels, f64)>, String>;
 
-/// A running server; it ends with this value.
+/// A running server; dropping this ends it.
 pub(crate) struct Prometheus {
     /// The major version.
     pub(crate) major: u32,

@@ -1,7 +1,8 @@
-"""The same rules on a scrape of Metriclet's own, and on servers that scrape the same page: compare.py METRICLET NAME=PROGRAM...
+"""Compares rules on a page that Metriclet scrapes with rules on servers that scrape the same page:
+compare.py METRICLET NAME=PROGRAM...
 
-PROGRAM is Prometheus, or VictoriaMetrics if the name says so. The page grows by the clock. Prints a table of the values that
-Metriclet serves, and fails if one of them is not as docs/sizing.md says.
+PROGRAM is VictoriaMetrics if NAME contains "victoria", otherwise Prometheus. The page's counters grow with time. Prints a
+table of the values that Metriclet serves, and fails if a value differs from what docs/sizing.md says.
 """
 
 import http.server
@@ -16,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 
-# When counters jump, in seconds after the start: three samples before the end, by every scraper.
+# Seconds from the start until counters jump, and until the end: every scraper takes at least two samples in between.
 JUMP, END = 90, 120
 INTERVAL = 15
 OBJECT = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web"
@@ -32,13 +33,13 @@ RULES = {
 
 
 def page(elapsed):
-    """What the program shows after so many seconds."""
+    """The page after this many seconds."""
     jumped = elapsed >= JUMP
     lines = [
         ("queue_depth", "gauge", [("queue_depth", "", 42.5)]),
         ("requests_total", "counter", [("requests_total", "", 1000 + 10 * elapsed)]),
         ("jobs_total", "counter", [("jobs_total", "", 160 if jumped else 100)]),
-        # A series that appears with a value, as counters do with their first event.
+        # A series that first appears with a value other than 0, as counters often do with their first event.
         ("errors_total", "counter", [("errors_total", 'code="500"', 3)] if jumped else []),
         ("seconds", "histogram", [("seconds_bucket", f'le="{le}"', part * elapsed) for le, part in
                                   (("0.1", 5), ("1", 8), ("10", 10), ("+Inf", 10))]
@@ -70,13 +71,13 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 def free_port():
-    """A port of loopback that nothing uses."""
+    """An unused loopback port."""
     with http.server.HTTPServer(("127.0.0.1", 0), Page) as probe:
         return probe.server_port
 
 
 class Servers:
-    """Programs at work, which end with this."""
+    """The running servers; `stop` ends them."""
 
     def __init__(self, folder, target):
         self.folder, self.processes, self.ports = folder, [], {}
@@ -107,7 +108,7 @@ class Servers:
         self.ports[name] = port
 
     def metriclet(self, binary, target):
-        """Starts Metriclet, with each rule for each source; the port of its plain listener."""
+        """Starts Metriclet with each rule on each source; returns the port of its plain listener."""
         rule = "  - {{name: {rule}_{source}, object: services, source: {source}, describes: {{namespace: shop, name: web}}, value: '{value}'}}\n"
         text = f"sources:\n  scrape: {{url: 'http://127.0.0.1:{target}/metrics', namespaces: [shop], single: true}}\n"
         text += "".join(f"  {name}: {{prometheus: 'http://127.0.0.1:{port}', namespaces: [shop], cache: 0s}}\n" for name, port in self.ports.items())
@@ -140,7 +141,7 @@ def get(url):
 
 
 def value(port, metric):
-    """The value that Metriclet serves, or None with the reason on standard error."""
+    """The value that Metriclet serves; None if there is none, and then prints the reason to stderr."""
     try:
         text = get(f"http://127.0.0.1:{port}{OBJECT}/{metric}")["items"][0]["value"]
     except urllib.error.HTTPError as error:
@@ -150,16 +151,16 @@ def value(port, metric):
 
 
 def expected(source, version):
-    """What docs/sizing.md says of each rule: a value, or None."""
+    """The value of each rule according to docs/sizing.md; None if there is none."""
     is_victoria = "victoria" in source.lower()
-    # Prometheus 3 and Metriclet write the bound of a bucket as a float.
+    # Prometheus 3 and Metriclet normalize `le="1"` to `le="1.0"`.
     is_canonical = source == "scrape" or version >= 3 and not is_victoria
     return {
         "gauge": 42.5,
         "steady": 10,
-        # Four samples in the minute span 45 s; what they grew by is extrapolated to 60 s.
+        # Four samples in the minute span 45 s; their increase is extrapolated to 60 s.
         "jump": 60 if is_victoria else 80,
-        # VictoriaMetrics takes a new counter as one that was 0; for the others, growth begins at its first sample.
+        # VictoriaMetrics assumes that a new counter was 0 before; the others count growth from its first sample on.
         "new": 3 if is_victoria else 0,
         "quantile": 5.5,
         "written": None if is_canonical else 7,
@@ -181,7 +182,7 @@ def main(arguments):
                 servers.start(name, program)
             port = servers.metriclet(binary, source.server_port)
             Page.begun = time.monotonic()
-            # The first question begins the samples of Metriclet's own.
+            # The first request makes Metriclet start sampling.
             for rule in RULES:
                 value(port, f"{rule}_scrape")
             time.sleep(END + 5)

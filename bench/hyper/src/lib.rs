@@ -1,4 +1,4 @@
-//! Helpers of the measurements of the secure listener: servers as child processes, certificates, clients, load by wrk, and
+//! Helpers for the benchmarks of the secure listener: servers as child processes, certificates, clients, load by wrk, and
 //! statistics.
 
 use std::error::Error;
@@ -23,7 +23,7 @@ pub fn median(numbers: &[f64]) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-/// `median (minimum–maximum)` with this number of decimals.
+/// Formats `median (minimum–maximum)` with this number of decimals.
 pub fn show(numbers: &[f64], decimals: usize) -> String {
     let low = numbers.iter().copied().fold(f64::INFINITY, f64::min);
     let high = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -29,7 +29,7 @@ impl Server {
                 return Err(format!("{} ended before it listened; it said: {said}", name.display()).into());
             }
             said.push_str(&line);
-            // The second is what programs of the Kubernetes API's library say, the third Prometheus.
+            // The messages of Metriclet, of servers that use the Kubernetes API server library, and of Prometheus.
             let said = ["listening on https://", "Serving securely on ", "msg=\"Listening on\" address="].iter();
             if let Some((_, address)) = said.filter_map(|words| line.trim_end().split_once(words)).next() {
                 break address.parse()?;
@@ -51,8 +51,7 @@ impl Server {
     /// CPU time so far, in seconds.
     pub fn cpu_time(&self) -> Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name may contain any characters, and ends at the last parenthesis: user and system ticks are fields 14 and
-        // 15.
+        // The name may contain any characters, and ends at the last parenthesis: fields 14 and 15 are user and system ticks.
         let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
         let mut ticks = 0;
         for field in fields.split_ascii_whitespace().skip(11).take(2) {

@@ -1,4 +1,4 @@
-//! Certificates for one run, and clients that use them.
+//! Certificates for one run, and TLS clients that use them.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,7 +15,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::Result;
 
-/// An authority with a server's and a client's certificate, in a directory that is removed when this is dropped.
+/// A CA, a server certificate and a client certificate, in a directory that is removed when this is dropped.
 pub struct Certificates {
     directory: PathBuf,
 }

@@ -10,13 +10,13 @@ use crate::server::Server;
 pub struct Run {
     /// Responses per second.
     pub rate: f64,
-    /// Milliseconds.
+    /// The 99th percentile of response times, in milliseconds.
     pub p99: f64,
     /// The server's CPU time for one response, in microseconds.
     pub cost: f64,
 }
 
-/// Requests a path over this number of connections, with a new connection for each request if `close`.
+/// Requests a path over this number of connections; if `close`, each request takes a new connection.
 pub fn run(server: &Server, path: &str, connections: usize, seconds: u32, close: bool) -> Result<Run> {
     let mut command = Command::new("wrk");
     command.args(["--latency", "--threads", &connections.min(2).to_string()]);

@@ -1,7 +1,7 @@
-//! Memory while pods come and go: `churn BINARY...`, all of them at the same time. 500 pods are addresses of 127.0.0.0/8 in
-//! this process, each with a page of 100 series. A new pod replaces the oldest one thirty-three times a second, so that none is
-//! older than 15 s, with names, addresses, a template and labels on its page that never come back. A rule takes a rate over
-//! 20 s, so a sample every 5 s, of each pod, and another one of all pods together.
+//! Measures memory while pods come and go: `churn BINARY...`, all binaries at the same time. This process serves 500 pods on
+//! addresses of 127.0.0.0/8, each with a page of 100 series. About 33 times a second, a new pod replaces the oldest one, so
+//! that none is older than 15 s; its name, address, pod template and series labels are never reused. One rule computes a rate
+//! over 20 s for each pod, another one for all pods together, which takes a sample of each pod every 5 s.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -17,15 +17,15 @@ use metriclet_bench::{Metriclet, Result, SERVICE, WANTED, get, kubeconfig, show,
 
 const PODS: usize = 500;
 const SERIES: usize = 100;
-/// How old a pod becomes.
+/// The lifetime of a pod.
 const AGE: Duration = Duration::from_secs(15);
-/// Between two questions for each rule, and two samples.
+/// The interval of requests for each rule, and of samples.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The state of a pod's URL is remembered for five minutes after its last fetch, so memory grows for as long.
+/// Metriclet keeps the state of a pod's URL for five minutes after its last fetch, so memory grows for at least that long.
 const WARM: Duration = Duration::from_secs(330);
 const MEASURED: Duration = Duration::from_secs(270);
 const MB: f64 = 1e6;
-const QUESTIONS: [&str; 2] = ["pods/*/each?labelSelector=app%3Dweb", "services/web/all"];
+const METRICS: [&str; 2] = ["pods/*/each?labelSelector=app%3Dweb", "services/web/all"];
 
 fn main() -> Result<()> {
     let binaries: Vec<String> = std::env::args().skip(1).collect();
@@ -53,14 +53,14 @@ fn measure(binaries: &[String], directory: &Path) -> Result<()> {
         runs.push(Run { metriclet: start(binary)?, memory: Vec::new(), values: [0; 2], without: [0; 2] });
     }
     let start = Instant::now();
-    let mut asked = None;
+    let mut last_turn = None;
     while start.elapsed() < WARM + MEASURED {
         rollout.go_on(start.elapsed());
         let turn = start.elapsed().as_secs() / INTERVAL.as_secs();
-        if asked != Some(turn) {
-            asked = Some(turn);
+        if last_turn != Some(turn) {
+            last_turn = Some(turn);
             for run in &mut runs {
-                run.ask(start.elapsed() > WARM)?;
+                run.request(start.elapsed() > WARM)?;
             }
         }
         thread::sleep(Duration::from_millis(100));
@@ -77,24 +77,24 @@ fn measure(binaries: &[String], directory: &Path) -> Result<()> {
 
 struct Run {
     metriclet: Metriclet,
-    /// MB, once an interval.
+    /// RSS in MB, once per interval.
     memory: Vec<f64>,
-    /// Of each question, values served, and answers without one.
+    /// For each metric: the number of values served, and of responses without a value.
     values: [usize; 2],
     without: [usize; 2],
 }
 
 impl Run {
-    fn ask(&mut self, is_warm: bool) -> Result<()> {
-        for (at, question) in QUESTIONS.iter().enumerate() {
-            let path = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/{question}");
+    fn request(&mut self, is_warm: bool) -> Result<()> {
+        for (at, metric) in METRICS.iter().enumerate() {
+            let path = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/{metric}");
             let (code, body) = get(self.metriclet.address, &path)?;
             match code {
                 _ if !is_warm => {}
                 200 => self.values[at] += body.matches("\"value\":").count(),
                 // On a busy machine, pods end before they have two samples.
                 404 | 503 => self.without[at] += 1,
-                _ => return Err(format!("{question}: {code} {body:.300}").into()),
+                _ => return Err(format!("{metric}: {code} {body:.300}").into()),
             }
         }
         if is_warm {
@@ -112,7 +112,7 @@ impl Run {
             show(first, 2),
             show(last, 2),
             after / before,
-            // Within what the memory varied by in the first third anyway.
+            // Flat: the last third's median is at most the first third's maximum.
             if after <= most { "yes" } else { "no" },
             self.metriclet.memory()?.1 as f64 / MB,
             self.values[0],
@@ -124,19 +124,19 @@ impl Run {
     }
 }
 
-/// A rollout without an end.
+/// A rollout that never ends.
 struct Rollout {
     state: Mutex<State>,
     changes: Changes,
 }
 
 struct State {
-    /// The oldest one first.
+    /// The number and JSON of each pod, oldest first.
     pods: VecDeque<(usize, String)>,
     newest: usize,
 }
 
-/// The cluster of a rollout.
+/// The cluster whose pods the rollout replaces.
 struct Pods(Arc<Rollout>);
 
 impl Rollout {
@@ -149,7 +149,7 @@ impl Rollout {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Replaces pods that are too old after this time.
+    /// Replaces the pods that have reached their lifetime at this time.
     fn go_on(&self, elapsed: Duration) {
         let due = PODS + (elapsed.as_secs_f64() / AGE.as_secs_f64() * PODS as f64) as usize;
         let mut state = self.lock();
@@ -188,14 +188,14 @@ impl Cluster for Pods {
     }
 }
 
-/// The pod with this number, of one of as many templates as there are rollouts.
+/// The pod with this number; the pod template changes every `PODS` pods.
 fn of_number(number: usize, version: u64) -> String {
     let hash = format!("{:010x}", number / PODS);
     let labels = format!("\"app\":\"web\",\"pod-template-hash\":\"{hash}\"");
     pod("shop", &format!("web-{hash}-{number:05}"), &labels, number, version)
 }
 
-/// The pod while it ends.
+/// The pod while it terminates.
 fn ending(pod: &str) -> String {
     pod.replacen("\"metadata\":{", "\"metadata\":{\"deletionTimestamp\":\"2026-08-18T03:35:04Z\",", 1)
 }

@@ -1,5 +1,5 @@
-//! Cached responses per second: `load BINARY`. wrk over 32 open connections, alternating between Metriclet and tiny_http with
-//! the same response as a constant and as many threads.
+//! Measures cached responses per second: `load BINARY`. wrk requests them over 32 open connections, alternating between
+//! Metriclet and tiny_http with a constant copy of the response and as many threads.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
@@ -77,7 +77,7 @@ fn milliseconds(text: &str) -> Result<f64> {
     Err(format!("expected a time, found {text}").into())
 }
 
-/// tiny_http with Metriclet's settings, without Metriclet.
+/// Starts tiny_http with Metriclet's settings and this constant response.
 fn constant(body: String) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;

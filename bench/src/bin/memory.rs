@@ -1,4 +1,4 @@
-//! Memory use: `memory BINARY`. Idle, and while an uncached page is fetched repeatedly.
+//! Measures memory: `memory BINARY`. Prints RSS when idle, and after an uncached page was fetched repeatedly.
 
 use metriclet_bench::http::upstream;
 use metriclet_bench::{Metriclet, PATH, Result, get, page, show};
@@ -18,10 +18,10 @@ fn main() -> Result<()> {
         let (mut now, mut peak) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
             let metriclet = Metriclet::start(&binary, upstream, "0s")?;
-            ask(&metriclet, "/readyz")?;
+            request(&metriclet, "/readyz")?;
             idle.push(metriclet.memory()?.0 as f64 / MB);
             for _ in 0..FETCHES {
-                ask(&metriclet, PATH)?;
+                request(&metriclet, PATH)?;
             }
             let (rss, highest) = metriclet.memory()?;
             now.push(rss as f64 / MB);
@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn ask(metriclet: &Metriclet, path: &str) -> Result<()> {
+fn request(metriclet: &Metriclet, path: &str) -> Result<()> {
     match get(metriclet.address, path)? {
         (200, _) => Ok(()),
         (code, body) => Err(format!("{path}: expected 200, found {code}: {body}").into()),

@@ -1,5 +1,5 @@
-//! The speed of reading a page of metrics: `parser PAGE`, a file in Prometheus text. Prints MB/s: the median of many rounds
-//! of all readers, so that other load on the machine affects all of them.
+//! Measures how fast a page of metrics is parsed: `parser PAGE`, a file in the Prometheus text format. Prints MB/s, the median
+//! of many rounds. Each round runs every reader, so that other load on the machine affects all of them.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use metriclet::internals::config::limits::{ExpressionLimits, Limits};
 use metriclet::internals::config::model::Format;
 use metriclet::internals::parse::exposition::{ExpositionLimits, Format as Syntax, Labels, Parser, Sample, Sink};
 use metriclet::internals::promql::{self, Expr};
-use metriclet::internals::source::page::{Found, Page, PageBody, Query, Want};
+use metriclet::internals::source::page::{Found, Page, PageBody, Query, WantedValues};
 
 const ROUNDS: usize = 51;
 /// Each turn reads the page repeatedly for this time, so that the cost of the clock is negligible.
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} bytes, {} lines, {} samples", text.len(), text.lines().count(), page.samples);
     assert_eq!((count(&read(&text, &one, &limits), &one), count(&page, &all) as u64), (1, page.samples));
 
-    // Two readers do what a fetch does, from the bytes to the series that a rule keeps; the other parser keeps all series.
+    // `read` does what a fetch does, from the bytes to the series that a rule keeps; prometheus-parse keeps all series.
     let readers: [(&str, &dyn Fn()); 4] = [
         ("one series wanted", &|| drop(black_box(read(black_box(&text), &one, &limits)))),
         ("all series read", &|| _ = black_box(parse(black_box(&text), &limits))),
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The rate of `work` per second.
+/// How often `work` runs per second.
 fn per_second(work: &dyn Fn()) -> f64 {
     let start = Instant::now();
     let mut times = 0;
@@ -63,29 +63,29 @@ fn spread(mut numbers: Vec<f64>) -> [f64; 3] {
     [1, 5, 9].map(|tenths| numbers[numbers.len() * tenths / 10])
 }
 
-fn want(text: &str, limits: &Limits) -> Result<[Want; 1], Box<dyn std::error::Error>> {
+fn want(text: &str, limits: &Limits) -> Result<[WantedValues; 1], Box<dyn std::error::Error>> {
     let ExpressionLimits { bytes, depth, nodes, regex } = limits.expression;
     let expr = Expr::parse(text, &promql::Limits { bytes, depth, nodes, regex })?;
-    Ok([Want {
+    Ok([WantedValues {
         id: 0,
         query: Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false, age: None },
     }])
 }
 
-fn read(text: &str, wants: &[Want], limits: &Limits) -> Page {
+fn read(text: &str, wants: &[WantedValues], limits: &Limits) -> Page {
     let mut body = PageBody { reader: &mut text.as_bytes(), delimited: true, max_bytes: None, known: None };
     let page = Page::read(&mut body, Some(Format::Prometheus), wants, 0, limits);
     page.unwrap_or_else(|error| panic!("reading the page: {error:?}"))
 }
 
-fn count(page: &Page, wants: &[Want; 1]) -> usize {
+fn count(page: &Page, wants: &[WantedValues; 1]) -> usize {
     match page.found(wants[0].id) {
         Some(Found::Series(series)) => series.len(),
         found => panic!("expected series, found {found:?}"),
     }
 }
 
-/// Only the parser: every label and value is read, nothing is kept.
+/// Runs only the parser: it reads every label and value, and keeps nothing.
 fn parse(text: &str, limits: &Limits) -> Everything {
     let mut everything = Everything(0);
     let mut parser = Parser::new(Syntax::Prometheus, ExpositionLimits { line: limits.page.line });

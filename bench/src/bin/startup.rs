@@ -1,4 +1,4 @@
-//! The startup time: `startup BINARY`. From the spawn to the end of the first response, over many runs.
+//! Measures the startup time: `startup BINARY`. Prints the time from spawn to the end of the first response, over many runs.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! Access without a review, and the words of a denial.
+//! Access without a review, and the message of a denial.
 
 use super::*;
 use crate::kube::review::UserInfo;
@@ -13,7 +13,7 @@ fn user(via: Via, groups: &[&str]) -> User {
     User { info: UserInfo { username: "u".to_owned(), groups, ..UserInfo::default() }.into(), via }
 }
 
-/// `yes`, `no: text`, or `ask` where a review is needed.
+/// `yes`, `no: text`, or `review` where a review is needed.
 fn check(user: &User, method: &str, target: &str) -> String {
     let access = Access::new(None, Vec::new(), &Limits::default());
     let path = path::parse(target, 8 * 1024).ok();
@@ -21,7 +21,7 @@ fn check(user: &User, method: &str, target: &str) -> String {
         Ok(()) => "yes".to_owned(),
         Err(AuthorizationError::Forbidden(forbidden)) => format!("no: {forbidden}"),
         Err(AuthorizationError::Unavailable(why)) if why == "SubjectAccessReview needs the Kubernetes API" => {
-            "ask".to_owned()
+            "review".to_owned()
         }
         Err(other) => format!("{other:?}"),
     }
@@ -55,10 +55,10 @@ fn reviews_everything_except_discovery() {
         (format!("{VERSION}/namespaces/shop/m"), false),
         ("/..".to_owned(), false),
     ] {
-        assert_eq!(check(&authenticated, "GET", &target), if asked { "ask" } else { "yes" }, "{target}");
+        assert_eq!(check(&authenticated, "GET", &target), if asked { "review" } else { "yes" }, "{target}");
         assert_eq!(check(&master, "DELETE", &target), "yes", "{target}");
         let [proxied, direct, anonymous] = others.each_ref().map(|user| check(user, "GET", &target));
-        let expected = |found: &str| if asked { found == "ask" } else { found.starts_with("no: ") };
+        let expected = |found: &str| if asked { found == "review" } else { found.starts_with("no: ") };
         assert!(expected(&proxied) && expected(&direct), "{target}: {proxied} {direct}");
         assert!(anonymous.starts_with("no: "), "{target}: {anonymous}");
     }

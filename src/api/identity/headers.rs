@@ -56,7 +56,7 @@ impl NamedUser {
         Self { lines, info }
     }
 
-    /// Whether these headers name the same user, in the same lines; `names` must be those that it was read by.
+    /// Whether these headers name the same user in the same lines; `names` must be those with which this user was read.
     pub(super) fn is_in(&self, names: &RemoteHeaders, headers: &[Header<'_>]) -> bool {
         let mut known = self.lines.as_slice();
         for (line, value) in headers {
@@ -80,7 +80,7 @@ fn lines<'a, 'h>(
     headers.iter().filter(|(line, _)| names_users(names, line))
 }
 
-/// Whether lines of this name tell who a user is.
+/// Whether header lines of this name describe a user.
 fn names_users(names: &RemoteHeaders, line: &str) -> bool {
     for known in &[&names.username, &names.group, &names.uid] {
         for name in *known {

@@ -1,6 +1,6 @@
-//! Authentication, as Kubernetes delegates it: by the headers of a front proxy, by a client certificate, or by a bearer
-//! token. The first that succeeds counts. If none does and one failed, the answer is 401; with none of them, the user
-//! is anonymous.
+//! Delegated authentication, as in Kubernetes: by the headers of a front proxy, by a client certificate, or by a bearer
+//! token. The first method that succeeds counts. If none succeeds and one failed, the answer is 401; without any
+//! credentials, the user is anonymous.
 
 pub(super) mod headers;
 mod subject;
@@ -39,7 +39,7 @@ pub struct Identity {
     trust: RwLock<Arc<Trust>>,
     rejections: RejectedCertificates,
     reviewer: Option<Arc<Client>>,
-    /// By the token's SHA-256, so that no token is kept.
+    /// Cached TokenReviews by the token's SHA-256, so that no token is kept.
     tokens: Cache<Result<Reviewed, CallError>>,
     limits: Limits,
 }
@@ -222,7 +222,7 @@ impl Reviewed {
     }
 }
 
-/// The user in the headers of a front proxy: the last one, if the headers are the same, or as read from them.
+/// The user in the headers of a front proxy; if the headers are the same as before, the last user is reused.
 fn named(
     names: &RemoteHeaders,
     headers: &[Header<'_>],

@@ -202,15 +202,15 @@ fn client_class_follows_trust_and_time() {
     let start = now();
     let good = "FrontProxy root system:masters,system:authenticated";
     assert_eq!(who(&identity, Some(&peer), FORGED, start), good);
-    // What was verified counts for a moment; then the certificate's own time does.
+    // A verification holds for a second; after that, the certificate's own expiry counts.
     let ends = Now { monotonic: start.monotonic + crate::api::peer::VERIFIED, unix_millis: 1_798_761_599_000 };
     assert_eq!(who(&identity, Some(&peer), FORGED, ends), good);
     let ended = Now { monotonic: ends.monotonic + crate::api::peer::VERIFIED, unix_millis: ends.unix_millis + 2_000 };
     assert_eq!(who(&identity, Some(&peer), FORGED, ended), NO_USER);
-    // A clock that was set is noticed at once.
+    // A change of the wall clock is noticed at once.
     assert_eq!(who(&identity, Some(&peer), FORGED, Now { unix_millis: NOW, ..ended }), good);
     assert_eq!(who(&identity, Some(&peer), FORGED, Now { unix_millis: -1, ..ended }), NO_USER);
-    // So is another trust.
+    // So is a change of the trusted authorities.
     assert_eq!(who(&identity, Some(&peer), FORGED, start), good);
     assert!(identity.wait_for_rejection(Duration::ZERO), "some were not taken");
     assert!(!identity.wait_for_rejection(Duration::ZERO), "it is reported once");

@@ -54,7 +54,7 @@ pub struct Pool {
     keys: Vec<Vec<u8>>,
 }
 
-/// Why a text is not a pool of authorities.
+/// Why a PEM text is not a pool of authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolError(&'static str);
 

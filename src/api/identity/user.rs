@@ -1,4 +1,4 @@
-//! Users as they are authenticated, in the form that every request of them shares.
+//! Authenticated users, in a form that all their requests share.
 
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
@@ -12,25 +12,25 @@ use crate::kube::review::UserInfo;
 const AUTHENTICATED: &str = "system:authenticated";
 const UNAUTHENTICATED: &str = "system:unauthenticated";
 
-/// The users that kube-controller-manager asks for metrics as: with a service account for each controller, and without.
+/// The users as which kube-controller-manager requests metrics: with and without `--use-service-account-credentials`.
 const HPA_CONTROLLERS: [&str; 2] =
     ["system:serviceaccount:kube-system:horizontal-pod-autoscaler", "system:kube-controller-manager"];
 
 /// A user, and how it was authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// As Kubernetes describes it, with the group that Kubernetes adds; many requests of one user share it.
+    /// The user's Kubernetes attributes, including the group that Kubernetes adds; all requests of the user share them.
     pub info: Arc<KnownUser>,
     /// How it was authenticated.
     pub via: Via,
 }
 
-/// What Kubernetes says of a user, and a digest of that, which stands for it in keys: hashing and copying all its groups
-/// for each request would cost more than the rest of its authorization.
+/// The Kubernetes attributes of a user, and their digest, which replaces them in cache keys: hashing and copying all groups
+/// for each request would cost more than the rest of the authorization.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KnownUser {
     info: UserInfo,
-    /// SHA-256, so that no other user has the same.
+    /// SHA-256, so that no two users collide.
     digest: [u8; 32],
     is_hpa_controller: bool,
 }
@@ -52,7 +52,7 @@ static ANONYMOUS: Lazy<Arc<KnownUser>> = Lazy::new(|| {
 });
 
 impl KnownUser {
-    /// An authenticated user, in the group that Kubernetes adds.
+    /// An authenticated user; adds the group `system:authenticated`.
     pub(super) fn authenticated(mut info: UserInfo) -> Arc<Self> {
         if !info.groups.iter().any(|group| group == AUTHENTICATED || group == UNAUTHENTICATED) {
             info.groups.push(AUTHENTICATED.to_owned());

@@ -28,9 +28,9 @@ const fn oid(text: &str) -> ObjectIdentifier {
 
 /// Certificates and a key, PEM.
 pub(super) struct Issued {
-    /// The authority's.
+    /// The authority's certificate.
     pub(super) ca: String,
-    /// The server's.
+    /// The server's certificate.
     pub(super) certificate: String,
     /// The server's key, PKCS#8.
     pub(super) key: String,

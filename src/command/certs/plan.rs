@@ -67,7 +67,7 @@ pub(super) enum Step {
 
 /// An authority that is missing from a `caBundle` that contained it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lost {
+pub(super) enum MissingAuthority {
     /// The authority of the certificate in use.
     Served,
     /// The authority of the next certificate.
@@ -153,18 +153,24 @@ impl Found {
 
     /// The authority that is missing from a `caBundle` and must have been in it before this step, if any. An empty `caBundle`
     /// may be new, unless the certificate has been renewed before.
-    pub(super) fn lost(&self, bundle: &[Authority], step: Step, timing: Timing, was_renewed: bool) -> Option<Lost> {
+    pub(super) fn lost(
+        &self,
+        bundle: &[Authority],
+        step: Step,
+        timing: Timing,
+        was_renewed: bool,
+    ) -> Option<MissingAuthority> {
         if matches!(step, Step::Install | Step::Replace) || (bundle.is_empty() && !was_renewed && self.next.is_none()) {
             return None;
         }
         let lacks = |usable: &Usable| !verifies(&usable.der, bundle, timing.now);
         if self.pair.usable(&self.trusted, timing.now).is_some_and(|served| lacks(&served)) {
-            return Some(Lost::Served);
+            return Some(MissingAuthority::Served);
         }
         let (next, since) = self.next(timing.now).filter(|_| matches!(step, Step::Wait(..)))?;
         // Earlier, the run that announces it may not have added it yet.
         let is_settled = since.is_some_and(|since| timing.now - since >= timing.settle);
-        (is_settled && lacks(&next)).then_some(Lost::Next)
+        (is_settled && lacks(&next)).then_some(MissingAuthority::Next)
     }
 
     /// The next certificate, if it is usable, and since when its authority has been trusted: `None` if that time is missing,

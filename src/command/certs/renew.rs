@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::authority::{Authority, authorities, bundle};
 use super::issue::{IssueError, Issued, issue};
 use super::names;
-use super::plan::{Found, Lost, Pair, Step, Timing, bundle_with};
+use super::plan::{Found, MissingAuthority, Pair, Step, Timing, bundle_with};
 use crate::command::{counted, exit, fail, kubernetes, print};
 use crate::config::cli::Renewal;
 use crate::config::limits::Limits;
@@ -48,7 +48,7 @@ enum RenewError {
     /// This clock's time and the API server's, in Unix seconds.
     Clock(i64, i64),
     /// An authority was missing from the `caBundle` of these APIServices.
-    Lost(String, Lost),
+    MissingAuthority(String, MissingAuthority),
     /// The `caBundle` of an APIService cannot be read.
     Bundle(&'static str, PemError),
     Issue(IssueError),
@@ -190,9 +190,9 @@ impl Run<'_> {
         let lost = |what| {
             let has_lost = |it: &&ApiService| found.lost(&it.bundle, step, self.timing, was_renewed) == Some(what);
             let names: Vec<_> = services.iter().filter(has_lost).map(|service| service.name).collect();
-            (!names.is_empty()).then(|| RenewError::Lost(names.join(", "), what))
+            (!names.is_empty()).then(|| RenewError::MissingAuthority(names.join(", "), what))
         };
-        lost(Lost::Served).or_else(|| lost(Lost::Next))
+        lost(MissingAuthority::Served).or_else(|| lost(MissingAuthority::Next))
     }
 
     /// The APIServices that refer to the Service and verify its certificate.
@@ -373,10 +373,10 @@ impl fmt::Display for RenewError {
             Self::Clock(ours, theirs) => {
                 write!(f, "this clock differs from the API server's by {} s", ours.abs_diff(*theirs))
             }
-            Self::Lost(names, what) => {
+            Self::MissingAuthority(names, what) => {
                 let what = match what {
-                    Lost::Served => "the authority of the certificate in use",
-                    Lost::Next => "the next authority",
+                    MissingAuthority::Served => "the authority of the certificate in use",
+                    MissingAuthority::Next => "the next authority",
                 };
                 write!(f, "the caBundle of APIService {names} lost {what}")?;
                 f.write_str("; does another tool (Argo CD, Flux, Helm) set it?")

@@ -10,7 +10,7 @@ use crate::autoscaling::calculator::{Phase, PodState, Workload};
 use crate::autoscaling::decision::ZeroSupport;
 use crate::autoscaling::manifest::ObjectRef;
 use crate::autoscaling::request_path;
-use crate::command::ask::printable;
+use crate::command::local_answer::printable;
 use crate::config::file;
 use crate::config::limits::Limits;
 use crate::kube::pod::Pod;

@@ -9,7 +9,7 @@ use super::found::{Answered, Answers, ConfigFile};
 use crate::api::Api;
 use crate::autoscaling::manifest::ObjectRef;
 use crate::autoscaling::request_path;
-use crate::command::{ask, origin};
+use crate::command::{local_answer, origin};
 use crate::config::limits::Limits;
 use crate::telemetry::clock::Clock;
 
@@ -43,7 +43,7 @@ impl<'a> Local<'a> {
 
 impl Answers for Local<'_> {
     fn answer(&self, path: &str) -> Answered {
-        let (reply, trace) = ask::ask(&self.api, path, self.wait, self.limits, self.clock);
+        let (reply, trace) = local_answer::local_answer(&self.api, path, self.wait, self.limits, self.clock);
         let events = trace.events().iter().map(|event| (event.topic(), event.text())).collect();
         Answered { code: reply.code, body: reply.body.to_vec(), server: None, events }
     }

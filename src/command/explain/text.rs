@@ -4,7 +4,7 @@ use super::account::Account;
 use super::found::MetricAccount;
 use super::words::{self, Line, counted_replicas};
 use crate::autoscaling::manifest::MetricTarget;
-use crate::command::ask::printable;
+use crate::command::local_answer::printable;
 
 /// The width of a topic.
 const TOPIC: usize = 9;

@@ -157,8 +157,10 @@ pub(super) fn of_hpa(account: &Account) -> Vec<Line> {
     };
     lines.push(("desired", format!("{}: {why}", counted_replicas(decision.replicas))));
     if account.metrics.iter().any(|metric| metric.values.is_none()) && decision.reason != DecisionReason::Unknown {
-        lines
-            .push(("at least", "CPU and memory may ask for more: the highest number of all metrics counts".to_owned()));
+        lines.push((
+            "at least",
+            "CPU and memory may local_answer for more: the highest number of all metrics counts".to_owned(),
+        ));
     }
     if let DecisionReason::Metric { .. } = decision.reason {
         lines.extend(over_time(account));
@@ -239,8 +241,12 @@ pub(super) fn counted_replicas(count: i32) -> String {
 pub(super) fn listed(items: impl Iterator<Item = String>) -> String {
     const SHOWN: usize = 10;
     let items: Vec<String> = items.collect();
-    let shown =
-        items.iter().take(SHOWN).map(|item| crate::command::ask::printable(item)).collect::<Vec<_>>().join(", ");
+    let shown = items
+        .iter()
+        .take(SHOWN)
+        .map(|item| crate::command::local_answer::printable(item))
+        .collect::<Vec<_>>()
+        .join(", ");
     match items.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),

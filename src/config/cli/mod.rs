@@ -91,7 +91,7 @@ pub(crate) struct Serve {
     pub kubeconfig: Option<PathBuf>,
     /// Where the configuration comes from.
     pub origin: Origin,
-    /// 0 is the usual; higher says more.
+    /// The log level: 0 by default, higher for more.
     pub verbosity: u8,
 }
 
@@ -117,7 +117,7 @@ pub(crate) struct Get {
     pub output: Output,
     /// How long to retry while the response is 503.
     pub wait: Duration,
-    /// 0 is the usual; higher says more.
+    /// The log level: 0 by default, higher for more.
     pub verbosity: u8,
 }
 

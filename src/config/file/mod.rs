@@ -16,9 +16,9 @@ mod pods;
 mod prometheus;
 mod request;
 mod rule;
+mod rule_index;
 mod source;
 mod suggest;
-mod taken;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -191,10 +191,10 @@ fn read_rules(
     loaded: &mut Loaded,
 ) {
     let mut used = HashSet::new();
-    let mut taken = taken::Taken::default();
+    let mut rule_index = rule_index::RuleIndex::default();
     for node in items {
         let context = rule::Context { sources, config: &loaded.config, limits, forwarding };
-        let rule::Outcome { rules, broken, source, problems } = rule::read(node, &context, &mut taken);
+        let rule::Outcome { rules, broken, source, problems } = rule::read(node, &context, &mut rule_index);
         loaded.config.rules.extend(rules);
         loaded.config.broken.extend(broken);
         loaded.problems.extend(problems);

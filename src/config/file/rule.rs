@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, Sink};
 use super::identity::{self, Group, NO_LABEL};
-use super::taken::{Served, Taken};
+use super::rule_index::{RuleIndex, Served};
 use super::{Known, Sources, external, fallback, forward, namespaces, objects, path_segment, suggest};
 use crate::config::check;
 use crate::config::limits::{ExpressionLimits, Limits};
@@ -48,7 +48,7 @@ const KEYS: &[&str] = &[
 const PLACEHOLDERS_HINT: &str = "a query that the server evaluates needs {$matchers} after each metric and by ($by) for each \
                             aggregation; with describes: it needs neither";
 
-/// The same for an external metric.
+/// How to write a query for an external metric that Metriclet cannot rewrite.
 const MATCHERS_HINT: &str = "a query that the server evaluates needs {$matchers} after each metric, for the \
                               namespace of the request; with namespaceLabel: none it needs none";
 
@@ -73,7 +73,7 @@ pub(super) struct Outcome<'a> {
     pub(super) problems: Vec<Problem>,
 }
 
-pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken) -> Outcome<'a> {
+pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, rule_index: &mut RuleIndex) -> Outcome<'a> {
     let name = name(node);
     let mut sink = Sink::new(name.map_or(Part::File, |name| Part::Rule(name.to_owned())));
     let mut draft = Draft::default();
@@ -86,10 +86,10 @@ pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken)
         if let Some(name) = name {
             let line = node.span.line;
             match draft.is_external {
-                true => taken.take_external(name, line, &mut fields, &mut sink),
+                true => rule_index.take_external(name, line, &mut fields, &mut sink),
                 false => {
                     let (resources, described) = (draft.resources.as_slice(), draft.described.as_slice());
-                    taken.take(Served { name, line, resources, described }, &mut fields, &mut sink);
+                    rule_index.take(Served { name, line, resources, described }, &mut fields, &mut sink);
                 }
             }
         }
@@ -268,7 +268,7 @@ fn value(
     // The server evaluates a query about one object as written.
     let is_ignored = fields.get("namespaceLabel").and_then(Node::text) == Some(NO_LABEL);
     let is_one = asked.is_some() && (fields.has("describes") || fields.has("external") && is_ignored);
-    // So it does a query with placeholders for the object, or for the namespace of the request.
+    // The same applies to a query with placeholders for the object, or for the namespace of the request.
     let identifying = if fields.has("external") {
         &[Placeholder::Namespace][..]
     } else {

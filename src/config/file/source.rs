@@ -169,7 +169,7 @@ fn target(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<T
     template("url", fields, limits, sink).map(Target::Url)
 }
 
-/// Only with `refresh` may it exceed the time that a request waits.
+/// `timeout`, which may exceed the time that a request waits only with `refresh`.
 fn timeout(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Duration> {
     let timeout = fields.duration("timeout", false, limits.refresh.timeout, sink)?;
     if timeout > limits.fetch.max_timeout && !fields.has("refresh") {

@@ -56,7 +56,7 @@ limits! {
         hpas: usize = 1_000,
         /// HPAs on the page. 50; the filters find the others.
         hpas_on_page: usize = 50,
-        /// Fewer days than these until the serving certificate expires are a problem. 14: as in the alert
+        /// A serving certificate that expires in fewer days than these is a problem. 14: as in the alert
         /// `MetricletCertificateExpiring`, and enough time to renew it by hand.
         certificate_days: i64 = 14,
     }

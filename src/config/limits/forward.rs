@@ -19,7 +19,7 @@ limits! {
         metrics: usize = 100_000,
         /// The interval between requests for the list of resources. 1 min, as in kube-apiserver.
         interval: Duration = secs(60),
-        /// The same after a failure, or while there is no list. 5 s.
+        /// That interval after a failure, or while there is no list. 5 s.
         retry: Duration = secs(5),
         /// How long the listeners wait for the first lists. 3 s.
         start: Duration = secs(3),

@@ -23,7 +23,7 @@ pub(super) const CHECKS: &[Check] = &[
         |facts| {
             facts.external()?;
             let upper = facts.external.iter().filter(|target| target.metric.to_lowercase() != target.metric);
-            let requests: Vec<_> = upper.map(ask).collect();
+            let requests: Vec<_> = upper.map(request_for).collect();
             if requests.is_empty() {
                 Err("no external metric with capital letters is named".to_owned())
             } else {
@@ -99,13 +99,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check::should(
         "external.metric-label-selector",
         "metricLabelSelector is not a parameter of this API, and is ignored.",
-        |facts| Ok(first(facts)?.map(|target| more(&ask(target), "metricLabelSelector=a%3Db%3Dc")).collect()),
+        |facts| Ok(first(facts)?.map(|target| more(&request_for(target), "metricLabelSelector=a%3Db%3Dc")).collect()),
         |_, exchanges| every(exchanges, |request, response| List::read(request, response)?.some_items().map(|_| ())),
     ),
     Check::should(
         "external.watch",
         "watch=true returns 405: there is nothing to watch.",
-        |facts| Ok(first(facts)?.map(|target| more(&ask(target), "watch=true")).collect()),
+        |facts| Ok(first(facts)?.map(|target| more(&request_for(target), "watch=true")).collect()),
         |_, exchanges| {
             every(exchanges, |_, response| {
                 expect(response, 405).and_then(|()| status::check(response, "MethodNotAllowed"))
@@ -129,7 +129,7 @@ pub(super) const CHECKS: &[Check] = &[
         "An unknown metric returns 404 with a Status, which says why, rather than an empty list.",
         |facts| {
             let namespace = served(facts)?.to_owned();
-            Ok(vec![ask(&ExternalTarget { namespace, metric: NOWHERE.to_owned(), selector: String::new() })])
+            Ok(vec![request_for(&ExternalTarget { namespace, metric: NOWHERE.to_owned(), selector: String::new() })])
         },
         |_, exchanges| {
             every(exchanges, |_, response| expect(response, 404).and_then(|()| status::check(response, "NotFound")))
@@ -152,7 +152,7 @@ fn served(facts: &Facts) -> Result<&str, String> {
     if facts.serves_external { Ok(&facts.namespace) } else { Err(NO_EXTERNAL.to_owned()) }
 }
 
-fn ask(target: &ExternalTarget) -> Request {
+fn request_for(target: &ExternalTarget) -> Request {
     Request::get(target.target()).accepting(body::JSON)
 }
 
@@ -161,14 +161,14 @@ fn first(facts: &Facts) -> Result<impl Iterator<Item = &ExternalTarget>, String>
 }
 
 fn values(facts: &Facts) -> Plan {
-    Ok(facts.external()?.iter().map(ask).collect())
+    Ok(facts.external()?.iter().map(request_for).collect())
 }
 
 fn with_each(facts: &Facts, selectors: &[&str]) -> Plan {
-    let ask = |target: &ExternalTarget, selector: &str| {
+    let request_for = |target: &ExternalTarget, selector: &str| {
         Request::get(with_selector(target.path(), "labelSelector", selector)).accepting(body::JSON)
     };
-    Ok(first(facts)?.flat_map(|target| selectors.iter().map(move |selector| ask(target, selector))).collect())
+    Ok(first(facts)?.flat_map(|target| selectors.iter().map(move |selector| request_for(target, selector))).collect())
 }
 
 fn kind(request: &Request, response: &Response) -> Result<(), String> {
@@ -188,5 +188,5 @@ fn labels(item: &Value) -> Result<(), String> {
 
 /// Requests for checks of both APIs.
 pub(super) fn requests(facts: &Facts) -> Vec<Request> {
-    facts.external.iter().map(ask).collect()
+    facts.external.iter().map(request_for).collect()
 }

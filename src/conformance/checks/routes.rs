@@ -106,7 +106,7 @@ pub(super) const CHECKS: &[Check] = &[
 /// A request for each metric in each version.
 pub(super) fn all(facts: &Facts, targets: &[CustomTarget]) -> Plan {
     let versions = facts.versions()?;
-    Ok(versions.iter().flat_map(|version| targets.iter().map(|target| ask(target, version))).collect())
+    Ok(versions.iter().flat_map(|version| targets.iter().map(|target| request_for(target, version))).collect())
 }
 
 /// A request for the first metric in each version.
@@ -114,7 +114,7 @@ pub(super) fn first(facts: &Facts, targets: &[CustomTarget]) -> Result<impl Iter
     Ok(all(facts, targets.get(..1).unwrap_or_default())?.into_iter())
 }
 
-pub(super) fn ask(target: &CustomTarget, version: &str) -> Request {
+pub(super) fn request_for(target: &CustomTarget, version: &str) -> Request {
     Request::get(target.target(version)).accepting(body::JSON)
 }
 

@@ -206,11 +206,11 @@ pub(super) const CHECKS: &[Check] = &[
         |facts| {
             let named = facts.named()?.iter().take(1);
             let version = facts.version()?;
-            let ask = |target: &CustomTarget| {
+            let request_for = |target: &CustomTarget| {
                 let selector = format!("metadata.name={}", target.name);
                 Request::get(with_selector(target.target(version), "fieldSelector", &selector)).accepting(body::JSON)
             };
-            Ok(named.map(ask).collect())
+            Ok(named.map(request_for).collect())
         },
         some_items,
     ),
@@ -233,7 +233,7 @@ fn targets(facts: &Facts) -> Result<&[CustomTarget], String> {
 /// A request for the first of these metrics with each selector, in one version.
 fn with_each(facts: &Facts, targets: &[CustomTarget], parameter: &str, selectors: &[&str]) -> Plan {
     let version = facts.version()?;
-    let ask = |target: &CustomTarget, selector: &str| {
+    let request_for = |target: &CustomTarget, selector: &str| {
         let path = match parameter {
             "labelSelector" => target.path(version),
             _ => target.target(version),
@@ -241,7 +241,7 @@ fn with_each(facts: &Facts, targets: &[CustomTarget], parameter: &str, selectors
         Request::get(with_selector(path, parameter, selector)).accepting(body::JSON)
     };
     let first = targets.iter().take(1);
-    Ok(first.flat_map(|target| selectors.iter().map(|selector| ask(target, selector))).collect())
+    Ok(first.flat_map(|target| selectors.iter().map(|selector| request_for(target, selector))).collect())
 }
 
 /// Expects a list, or an error because the metric or value does not exist; neither a rejected selector nor a server

@@ -1,6 +1,6 @@
 //! Errors: a missing value must be an error, and errors must be Statuses.
 
-use super::routes::{ask, nowhere};
+use super::routes::{nowhere, request_for};
 use crate::conformance::body;
 use crate::conformance::check::{Check, Plan, Timing, every, expect};
 use crate::conformance::exchange::{Exchange, Response};
@@ -33,7 +33,7 @@ pub(super) const CHECKS: &[Check] = &[
         "An unknown metric of all objects returns 404 with a Status, which says why, rather than an empty list.",
         |facts| {
             let all = CustomTarget { name: "*".to_owned(), ..nowhere(facts) };
-            Ok(facts.versions()?.iter().map(|version| ask(&all, version)).collect())
+            Ok(facts.versions()?.iter().map(|version| request_for(&all, version)).collect())
         },
         |_, exchanges| {
             every(exchanges, |_, response| expect(response, 404).and_then(|()| status::check(response, "NotFound")))
@@ -79,7 +79,7 @@ fn unknown(facts: &Facts) -> Plan {
     let versions = facts.versions()?;
     let known = facts.named.iter().take(1).map(CustomTarget::unknown);
     let targets: Vec<_> = known.chain([nowhere(facts)]).collect();
-    Ok(versions.iter().flat_map(|version| targets.iter().map(|target| ask(target, version))).collect())
+    Ok(versions.iter().flat_map(|version| targets.iter().map(|target| request_for(target, version))).collect())
 }
 
 fn text(response: &Response) -> Result<(), String> {

@@ -56,7 +56,7 @@ fn rejects_invalid_bytes() {
     }
 }
 
-/// Encodes an object by the same tables, for a server in tests.
+/// Encodes an object by the decoder's tables, for a server in tests.
 pub(in crate::conformance) fn encode(object: &Value) -> Vec<u8> {
     let text = |key: &str| object[key].as_str().unwrap();
     let type_meta = serde_json::json!({"apiVersion": text("apiVersion"), "kind": text("kind")});

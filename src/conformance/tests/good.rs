@@ -18,14 +18,14 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 const TIME: &str = "2026-08-18T02:35:04Z";
 
 /// The server, its deviations, and whether kube-apiserver is in front of it.
-pub(super) struct Good {
+pub(super) struct CorrectServer {
     pub(super) mutation: fn(&Request, &mut Response),
     pub(super) is_aggregated: bool,
     /// The value of the first object.
     pub(super) value: std::rc::Rc<std::cell::Cell<&'static str>>,
 }
 
-impl Server for Good {
+impl Server for CorrectServer {
     fn send(&mut self, request: &Request) -> Result<Response, String> {
         let mut response = if self.is_aggregated && request.path() == "/api" {
             json_response(200, &json!({"kind": "APIVersions"}), request)

@@ -7,12 +7,12 @@ use std::cell::Cell;
 use std::ffi::OsString;
 use std::rc::Rc;
 
-use self::good::Good;
+use self::good::CorrectServer;
 use super::check::{Finding, Level, Timing};
 use super::cli::{self, Command, Options};
 use super::exchange::{Request, Response};
 use super::report::{self, Verdict};
-use super::runner::{self, Means, Row};
+use super::runner::{self, Environment, Row};
 use super::session::Session;
 use super::survey::survey;
 use super::{checks, facts::Facts};
@@ -44,7 +44,7 @@ fn options(arguments: &[&str]) -> Options {
 fn run(mutation: fn(&Request, &mut Response), is_aggregated: bool, arguments: &[&str]) -> (Facts, Vec<Row>) {
     let options = options(arguments);
     let value = Rc::new(Cell::new("42"));
-    let mut session = Session::new(Good { mutation, is_aggregated, value: value.clone() });
+    let mut session = Session::new(CorrectServer { mutation, is_aggregated, value: value.clone() });
     let facts = survey(&mut session, &options, true).unwrap();
     let set = |text: &str| {
         value.set(match text {
@@ -57,7 +57,7 @@ fn run(mutation: fn(&Request, &mut Response), is_aggregated: bool, arguments: &[
         });
         Ok(())
     };
-    let rows = runner::run(&mut session, &facts, Means { hook: Some(&set), pause: &|| {} }, &options.wanted);
+    let rows = runner::run(&mut session, &facts, Environment { hook: Some(&set), pause: &|| {} }, &options.wanted);
     (facts, rows)
 }
 
@@ -158,11 +158,12 @@ fn ids_are_unique() {
 
 #[test]
 fn a_failing_hook_fails_its_checks() {
-    let mut session = Session::new(Good { mutation: |_, _| {}, is_aggregated: false, value: Rc::new(Cell::new("42")) });
+    let mut session =
+        Session::new(CorrectServer { mutation: |_, _| {}, is_aggregated: false, value: Rc::new(Cell::new("42")) });
     let facts = survey(&mut session, &options(ALL), true).unwrap();
     let hook = |_: &str| Err("broken".to_owned());
-    let means = Means { hook: Some(&hook), pause: &|| {} };
-    let rows = runner::run(&mut session, &facts, means, &["values".to_owned()]);
+    let environment = Environment { hook: Some(&hook), pause: &|| {} };
+    let rows = runner::run(&mut session, &facts, environment, &["values".to_owned()]);
     assert!(rows.iter().all(|row| row.finding == Finding::Fails("broken".to_owned())) && rows.len() == 5);
 }
 

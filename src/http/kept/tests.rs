@@ -8,11 +8,11 @@ use crate::telemetry::clock::Now;
 
 const IDLE: Duration = Duration::from_secs(20);
 
-/// A bound of so many, and the seconds that its clock shows.
+/// A pool of at most `count` connections, and the seconds that its clock shows.
 fn kept(count: usize) -> (KeptConnections, Arc<AtomicU64>) {
     let (start, seconds) = (Instant::now(), Arc::new(AtomicU64::new(0)));
     let told = seconds.clone();
-    let clock = Clock::told_by(move || Now {
+    let clock = Clock::from_fn(move || Now {
         monotonic: start + Duration::from_secs(told.load(Ordering::SeqCst)),
         unix_millis: 0,
     });
@@ -100,7 +100,7 @@ fn a_connection_that_was_closed_or_has_bytes_is_not_used() {
     for end_with in end_with {
         let (socket, end) = connected(&listener);
         let _end = end_with(end);
-        // What the other end did has arrived.
+        // Waits until the data or the close from the other end has arrived.
         while socket.is_quiet() {
             std::thread::yield_now();
         }

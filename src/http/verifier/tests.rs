@@ -19,7 +19,7 @@ const PURPOSE: &str = "the server's certificate is not for servers (extendedKeyU
 
 type Der = CertificateDer<'static>;
 
-/// Params for a host, or an X509-SVID.
+/// Certificate parameters for a host, or an X509-SVID.
 fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -50,12 +50,12 @@ fn self_signed(params: &CertificateParams, key: &KeyPair) -> Der {
     params.self_signed(key).unwrap().der().clone()
 }
 
-/// Signed by what would be the certificate of `issuer` and `issuer_key`.
+/// A certificate signed by the authority with these parameters and this key.
 fn signed(params: &CertificateParams, issuer: CertificateParams, issuer_key: KeyPair) -> Der {
     params.signed_by(&key(), &Issuer::new(issuer, issuer_key)).unwrap().der().clone()
 }
 
-/// The cause of the refusal, for a server called `host` or with this SPIFFE ID; empty if there is none.
+/// The cause of the refusal, for a server with this host name or SPIFFE ID; empty if it is accepted.
 fn judge(trusted: &[&Der], name: &str, presented: &Der, now: u64) -> &'static str {
     judge_chain(trusted, name, presented, &[], now)
 }
@@ -88,7 +88,7 @@ fn checks_a_pinned_certificate_except_for_its_chain() {
         let judged = |name, now| judge(&[&certificate], name, &certificate, now);
         assert_eq!(judged("web", NOW), "", "{what}");
         assert_eq!(judged("other", NOW), OTHER_NAMES, "{what}");
-        // The first and the last second, and the ones before and after.
+        // The first and the last second of the validity period, and the ones before and after.
         let (first, last) = (1_577_836_800, 1_609_459_200);
         assert_eq!(["", NOT_YET], [judged("web", first), judged("web", first - 1)], "{what}");
         assert_eq!(["", EXPIRED], [judged("web", last), judged("web", last + 1)], "{what}");
@@ -184,7 +184,7 @@ fn spiffe_ids_are_compared_instead_of_hosts() {
         ),
         ("expired", issued(changed(params(ID), |params| params.not_after = date_time_ymd(2020, 2, 1))), EXPIRED),
         ("of another authority", signed(&params(ID), as_authority(params("ca2")), key()), UNKNOWN_ISSUER),
-        ("of its namesake", signed(&params(ID), as_authority(params("ca")), key()), refusal::NAMESAKE),
+        ("of its namesake", signed(&params(ID), as_authority(params("ca")), key()), refusal::ISSUER_NAME_COLLISION),
     ] {
         assert_eq!(judge(&[&ca], ID, &certificate, NOW), cause, "{what}");
     }
@@ -211,7 +211,7 @@ fn verifies_chains() {
     assert_eq!(judge(&[&ca, &intermediate], "between", &intermediate, NOW), "", "pinned");
     assert_eq!(judge_chain(&[&ca], "other", &leaf, &chain, NOW), OTHER_NAMES);
     assert_eq!(judge_chain(&[&ca], "web", &leaf, &chain, NOW + 365 * 86_400), EXPIRED);
-    // A server's own certificate, held as the rest of a chain, makes it no authority.
+    // A server's own certificate does not become an authority by being sent as an intermediate.
     let (own, own_key) = (params("web"), key());
     let web = own.signed_by(&own_key, &issuer).unwrap().der().clone();
     let forged = signed(&params("other"), own, own_key);

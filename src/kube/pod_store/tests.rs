@@ -98,7 +98,7 @@ fn ignores_events_of_earlier_versions() {
     assert_eq!((names(&store.select(&Selector::everything(), None)), store.version()), (vec!["a"], version(10)));
 }
 
-/// A pod of a Deployment, and one of a StatefulSet, whose labels have its name.
+/// A pod of a Deployment, and one of a StatefulSet, whose labels contain its name.
 #[test]
 fn pods_take_little_memory() {
     const PODS: usize = 2_000;

@@ -27,7 +27,7 @@ fn pods(watch: &PodWatch, at: Instant) -> Option<SelectedPods> {
 }
 
 fn watch_state(watch: &PodWatch, at: Instant) -> WatchState {
-    watch.tell(at);
+    watch.publish(at);
     watch.gauges.watch_state()
 }
 
@@ -123,10 +123,10 @@ fn serves_after_a_gap_once_it_reaches_the_newest_version() {
 #[test]
 fn reports_a_doubt_once_and_ends_a_pause() {
     let (watch, _) = current();
-    assert!(!watch.was_doubted());
-    watch.doubt();
+    assert!(!watch.take_check_request());
+    watch.request_check();
     watch.pause(secs(1_000));
-    assert!(watch.was_doubted() && !watch.was_doubted());
+    assert!(watch.take_check_request() && !watch.take_check_request());
 }
 
 #[test]
@@ -139,16 +139,16 @@ fn serves_nothing_older_than_a_list() {
     watch.change(now, |store| store.apply(pod("b"), version(11)));
     assert!(pods(&watch, now).is_none() && watch_state(&watch, now) == WatchState::Starting);
     watch.change(now, |store| store.reach(version(12)));
-    assert_eq!(watch.shown(), None, "only lists were served");
+    assert_eq!(watch.last_served(), None, "only lists were served");
     assert!(pods(&watch, now).is_some());
-    assert_eq!((watch.resume(), watch.shown()), (Some((version(12), false)), Some(version(12))));
+    assert_eq!((watch.resume(), watch.last_served()), (Some((version(12), false)), Some(version(12))));
     // Versions that were served count for later lists, whatever happens to the watch.
     watch.change(now, |store| store.reach(version(13)));
-    assert_eq!((watch.shown(), watch.newest()), (Some(version(12)), Some(version(13))));
+    assert_eq!((watch.last_served(), watch.newest()), (Some(version(12)), Some(version(13))));
     watch.drop_store();
-    assert_eq!((pods(&watch, now), watch.shown(), watch.newest()), (None, Some(version(12)), Some(version(12))));
+    assert_eq!((pods(&watch, now), watch.last_served(), watch.newest()), (None, Some(version(12)), Some(version(12))));
     watch.forget();
-    assert_eq!((watch.shown(), watch.newest()), (None, None));
+    assert_eq!((watch.last_served(), watch.newest()), (None, None));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn drops_selections_with_their_store() {
         let (watch, now) = current();
         assert_eq!(pods(&watch, now).unwrap().as_ref().as_ref().unwrap().len(), 1);
         end(&watch);
-        // The same number of changes as the previous store.
+        // The new store has the same number of changes as the previous one.
         watch.fill(vec![pod("b")], version(20), now);
         watch.connect(now);
         let found = pods(&watch, now).unwrap();

@@ -13,17 +13,17 @@ use crate::parse::selector::Operator;
 use crate::promql::evaluate::{Element, Times};
 use crate::promql::{MatchOp, Matcher, Scope};
 use crate::source::prometheus::{InstantQuery, Sample};
-use crate::source::waiting::Patience;
+use crate::source::waiting::AllowedWaits;
 
 /// The elements of the query's result.
 pub(super) fn answer(
     subject: &ExternalSubject<'_>,
-    patience: Patience,
+    waits: AllowedWaits,
     trace: &mut Trace,
 ) -> Result<Vec<ExternalMetricValue>, Failure> {
     let about = subject.about();
     let query = query(subject)?;
-    let result = prometheus::ask(subject.served, &about, &query, patience, trace)?;
+    let result = prometheus::run_query(subject.served, &about, &query, waits, trace)?;
     let span = subject.served.rule.value.range();
     let element = |sample: &Sample| Element {
         labels: sample.labels.clone(),

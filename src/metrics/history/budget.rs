@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::metrics::sample_bound::Bound;
+use crate::metrics::sample_limit::SampleLimit;
 use crate::promql::evaluate::Labels;
 use crate::source::page::Unmatched;
 
-/// The bytes of the samples of all rules together.
+/// The budget in bytes for the samples of all rules together.
 #[derive(Debug)]
 pub(crate) struct SampleBudget {
     most: usize,
@@ -14,7 +14,6 @@ pub(crate) struct SampleBudget {
 }
 
 /// Approximate sizes in bytes, including the overhead of maps and queues: of an object without series, a series without
-/// its labels, a sample, and the time of a page.
 /// its labels, a sample, and the time of a page.
 pub(super) const OBJECT: usize = 344;
 pub(super) const SERIES: usize = 104;
@@ -44,16 +43,17 @@ impl SampleBudget {
     }
 
     /// The limit, for messages.
-    pub(super) fn bound(&self) -> Bound {
-        Bound::Bytes(self.most)
+    pub(super) fn bound(&self) -> SampleLimit {
+        SampleLimit::Bytes(self.most)
     }
 
-    pub(super) fn take(&self, bytes: usize) -> bool {
+    /// Reserves bytes; `false` if the budget does not allow it.
+    pub(super) fn reserve(&self, bytes: usize) -> bool {
         let more = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= self.most);
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
-    pub(super) fn give_back(&self, bytes: usize) {
+    pub(super) fn release(&self, bytes: usize) {
         self.taken.fetch_sub(bytes, Ordering::Relaxed);
     }
 }

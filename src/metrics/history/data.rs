@@ -14,17 +14,17 @@ pub(crate) struct SnapshotQuery<'e> {
     selectors: Vec<&'e VectorSelector>,
     /// Whether its only selector picks all that is stored.
     is_picked: bool,
-    /// Room for the samples of a series.
+    /// StoreBudget for the samples of a series.
     scratch: Cell<Vec<Sample>>,
 }
 
-/// The sampling of an object as data of an expression.
+/// The samples of an object as data of an expression.
 pub(crate) struct SnapshotData<'a> {
     query: &'a SnapshotQuery<'a>,
     snapshot: &'a Snapshot,
-    /// The positions of the series that count, if not all do.
+    /// The positions of the series to evaluate; `None` for all.
     chosen: Option<&'a [u32]>,
-    /// From the clock of samples to Unix time.
+    /// The difference from the clock of samples to Unix time.
     shift: i64,
 }
 
@@ -34,12 +34,12 @@ struct Stored<'a> {
     labels: &'a Labels,
     /// When it last occurred on a page; one of the snapshot's times.
     seen: i64,
-    /// They may have their own times.
+    /// The samples, which may have their own times.
     samples: &'a [Sample],
 }
 
 impl<'e> SnapshotQuery<'e> {
-    /// `is_its_own`: everything is stored for this expression alone, as it is without placeholders.
+    /// `is_its_own`: all samples are stored for this expression alone, because it has no placeholders.
     pub(crate) fn new(expr: &'e Expr, is_its_own: bool) -> Self {
         let selectors: Vec<&VectorSelector> = expr.selectors().collect();
         let is_picked = is_its_own && selectors.len() == 1;
@@ -50,20 +50,20 @@ impl<'e> SnapshotQuery<'e> {
         self.expr
     }
 
-    /// Its data; `shift` leads from the clock of samples to Unix time.
+    /// The data of the expression; `shift` is the difference from the clock of samples to Unix time.
     pub(crate) fn over<'a>(&'a self, snapshot: &'a Snapshot, shift: i64) -> SnapshotData<'a> {
         SnapshotData { query: self, snapshot, chosen: None, shift }
     }
 }
 
 impl<'a> SnapshotData<'a> {
-    /// The same of the series at these positions.
+    /// Restricts the data to the series at these positions; `None` for all.
     pub(crate) fn of(self, chosen: Option<&'a [u32]>) -> Self {
         Self { chosen, ..self }
     }
 
-    /// Its age if series come and go with their pods: that of the oldest current series; series that have ended do not
-    /// count.
+    /// The time of the samples if series come and go with their pods: that of the oldest current series. Series that have
+    /// ended do not count.
     pub(crate) fn at(&self) -> Option<i64> {
         let last = *self.snapshot.times.last()?;
         let mut oldest = None;
@@ -98,7 +98,7 @@ impl<'a> SnapshotData<'a> {
     }
 
     /// Whether a counter that one of these selectors picks resets more than once within its range: then several processes
-    /// may take turns, and their counters cannot be combined.
+    /// may alternate, and their counters cannot be combined.
     pub(crate) fn resets_often(&self, counters: &[&VectorSelector], now: i64) -> bool {
         let resets = |samples: &[Sample], window: Window| {
             let end = now.saturating_sub(millis(window.offset));
@@ -152,13 +152,12 @@ fn picks(selector: &VectorSelector, labels: &Labels) -> bool {
 }
 
 impl Data for SnapshotData<'_> {
-    /// The samples of the last time before it at which the object was sampled; a series that was not on that page is
-    /// missing.
+    /// The samples of the last page up to `at`; a series that was not on that page is missing.
     fn instant(&self, selector: usize, at: i64) -> Vec<Element> {
         let times = &self.snapshot.times;
         let Some(scraped) = times.iter().rev().find(|time| **time <= at) else { return Vec::new() };
         let next = times.iter().find(|time| *time > scraped);
-        // The pages of several pods are sampled one by one, from the time of their round on.
+        // The pages of several pods are sampled one by one, starting at the time of their round.
         let of_round = |sample: &Sample| sample.at >= *scraped && next.is_none_or(|next| sample.at < *next);
         let of_then = |Stored { labels, seen, samples }: Stored<'_>| {
             let Sample { at, value } = *samples.iter().rev().find(|sample| sample.at <= at)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::budget::SAMPLE;
 use super::layout::Layout;
-use super::room::Room;
+use super::store_budget::StoreBudget;
 use crate::promql::evaluate::{Block, Labels, Sample};
 
 /// A row of values for each page of an object; the object has their times.
@@ -18,10 +18,10 @@ pub(super) struct Dense {
     absent: usize,
 }
 
-/// A series that is not on a page; the bits of a NaN that no arithmetic returns.
+/// The cell of a series that is not on a page: the bits of a NaN that no arithmetic returns.
 const ABSENT: u64 = 0x7ff8_0000_0abe_0000;
 
-/// The bits of a value.
+/// The bits of a value, which are never [`ABSENT`].
 fn bits(value: f64) -> u64 {
     match value.to_bits() {
         ABSENT => f64::NAN.to_bits(),
@@ -30,7 +30,7 @@ fn bits(value: f64) -> u64 {
 }
 
 impl Dense {
-    /// Creates one of so many rows, each of as many values as there are series.
+    /// Creates a table with `rows` rows, each of one value per series.
     pub(super) fn new(layout: Arc<Layout>, rows: usize, values: impl Iterator<Item = Option<f64>>) -> Self {
         let cells: Vec<u64> = values.map(|value| value.map_or(ABSENT, bits)).collect();
         let absent = cells.iter().filter(|cell| **cell == ABSENT).count();
@@ -45,7 +45,7 @@ impl Dense {
         self.layout.clone()
     }
 
-    /// The samples of a series, in `room`; `times` are those of the rows.
+    /// Reads the samples of a series into `room`; `times` are those of the rows.
     pub(super) fn read<'r>(&self, at: usize, times: &[i64], room: &'r mut Vec<Sample>) -> &'r [Sample] {
         if room.len() < times.len() {
             room.resize(times.len(), Sample { at: 0, value: 0.0 });
@@ -70,7 +70,7 @@ impl Dense {
         is_whole.then(|| Block { times, rows: &self.cells, width: self.width() })
     }
 
-    /// How many samples there are.
+    /// The number of samples.
     pub(super) fn count(&self) -> usize {
         self.cells.len() - self.absent
     }
@@ -80,16 +80,16 @@ impl Dense {
         self.absent > self.count()
     }
 
-    /// Adds a row of a page with this layout, if it is that of the page before, or has all of its series and more. Returns
-    /// whether it did.
-    pub(super) fn observe_known(&mut self, layout: &Arc<Layout>, values: &[f64], room: &mut Room<'_>) -> bool {
-        // Budget for the samples comes first, so that no series takes any without a sample. Samples that do not all fit are
-        // stored one by one.
+    /// Adds a row of a page with this layout, if it is the current one, or has all of its series and more. Returns whether
+    /// the row was added.
+    pub(super) fn observe_known(&mut self, layout: &Arc<Layout>, values: &[f64], room: &mut StoreBudget<'_>) -> bool {
+        // Memory for the samples is reserved first, so that no series takes memory without a sample. If they do not all fit,
+        // they are stored one by one.
         if values.len() != layout.labels().len() || !room.samples(values.len()) {
             return false;
         }
         if !Arc::ptr_eq(layout, &self.layout) && !self.reorder(layout, room) {
-            room.budget.give_back(SAMPLE * values.len());
+            room.budget.release(SAMPLE * values.len());
             return false;
         }
         self.rows += 1;
@@ -100,8 +100,9 @@ impl Dense {
         true
     }
 
-    /// Takes over a layout that has all series of its own, in any order, and as many more as there is room for.
-    fn reorder(&mut self, layout: &Arc<Layout>, room: &mut Room<'_>) -> bool {
+    /// Changes to a layout that has all current series, in any order, if there is memory for the new ones. Returns whether
+    /// it did.
+    fn reorder(&mut self, layout: &Arc<Layout>, room: &mut StoreBudget<'_>) -> bool {
         let (labels, width) = (layout.labels(), self.width());
         let places: Vec<Option<usize>> =
             labels.iter().enumerate().map(|(at, labels)| self.layout.position(labels, at)).collect();
@@ -120,10 +121,10 @@ impl Dense {
     }
 
     /// Adds a row.
-    pub(super) fn observe(&mut self, samples: Vec<(Labels, Sample)>, room: &mut Room<'_>) {
+    pub(super) fn observe(&mut self, samples: Vec<(Labels, Sample)>, room: &mut StoreBudget<'_>) {
         let (width, start) = (self.width(), self.cells.len());
         self.rows += 1;
-        // A page more than fits into what there is, as all pages of an object are kept for as long.
+        // Reserves only one more row, because old rows are dropped as fast as new ones arrive.
         if self.cells.capacity() < start + width {
             self.cells.reserve_exact(width);
         }
@@ -150,7 +151,7 @@ impl Dense {
     }
 
     /// Adds series with their first value, in the last row.
-    fn widen(&mut self, added: Vec<(Labels, u64)>, room: &mut Room<'_>) {
+    fn widen(&mut self, added: Vec<(Labels, u64)>, room: &mut StoreBudget<'_>) {
         let (width, more) = (self.width(), added.len());
         let (labels, values): (Vec<Labels>, Vec<u64>) = added.into_iter().unzip();
         let mut cells = Vec::with_capacity(self.rows * (width + more));
@@ -166,14 +167,14 @@ impl Dense {
         self.layout = room.shared.layout(self.layout.labels().iter().cloned().chain(labels).collect());
     }
 
-    /// Drops the first rows, and series that are on none of the others.
-    pub(super) fn forget(&mut self, rows: usize, room: &mut Room<'_>) {
+    /// Drops the first rows, and series that have no value in the others.
+    pub(super) fn forget(&mut self, rows: usize, room: &mut StoreBudget<'_>) {
         let width = self.width();
         self.rows -= rows;
         let dropped = (rows * width).min(self.cells.len());
         let absent = self.cells.drain(..dropped).filter(|cell| *cell == ABSENT).count();
         self.absent -= absent;
-        room.budget.give_back(SAMPLE * (dropped - absent));
+        room.budget.release(SAMPLE * (dropped - absent));
         if width == 0 || (self.absent == 0 && !self.cells.is_empty()) {
             return;
         }

@@ -10,20 +10,20 @@ use crate::metrics::coverage::PodCount;
 use crate::parse::peer_message::{PeerObject, PeerSeries};
 use crate::promql::evaluate::{Labels, Sample};
 
-/// A series that a peer has, or has had for longer.
+/// A series that only a peer has, or of which the peer has earlier samples.
 struct Addition {
     labels: Labels,
     seen: i64,
-    /// Oldest first, all older than the stored samples.
+    /// The samples, oldest first, all older than the stored ones.
     samples: Vec<Sample>,
 }
 
 impl SampleStore {
-    /// Passes all samples to `tell`, with ages at the time `now`. Nothing, if the rule has had to drop samples.
-    pub(crate) fn tell<T>(&self, now: i64, tell: impl FnOnce(Vec<PeerObject<'_>>) -> T) -> T {
+    /// Passes all samples to `export`, with ages at the time `now`, or none if the rule has had to drop samples.
+    pub(crate) fn export<T>(&self, now: i64, export: impl FnOnce(Vec<PeerObject<'_>>) -> T) -> T {
         let state = self.lock();
         let objects = state.objects.iter().filter(|_| state.full.is_none());
-        tell(objects.map(|(name, object)| object.tell(name, now)).collect())
+        export(objects.map(|(name, object)| object.export(name, now)).collect())
     }
 
     /// Imports the samples that a peer has of an object, as far as they are older than the stored ones: completely, or
@@ -56,7 +56,7 @@ impl SampleStore {
         let empty = if known.is_some() { 0 } else { OBJECT + object.name.len() + object.incarnation.len() };
         let bytes = empty + TIME * times.len() + additions.iter().map(|(_, bytes, _)| bytes).sum::<usize>();
         let new = additions.iter().filter(|(_, _, is_new)| *is_new).count();
-        if *room.series + new > room.most_series || !room.budget.take(bytes) {
+        if *room.series + new > room.most_series || !room.budget.reserve(bytes) {
             return;
         }
         *room.series += new;
@@ -64,10 +64,10 @@ impl SampleStore {
             Arc::new(Snapshot {
                 incarnation: object.incarnation.to_owned(),
                 tried: time(object.tried),
-                // Until the next round finds another reason.
+                // Applies until the next round.
                 scrape_error: object
                     .failed
-                    .then(|| ScrapeError::NotWhole("another replica could not sample it".to_owned())),
+                    .then(|| ScrapeError::Incomplete("another replica could not sample it".to_owned())),
                 pods: object.pods.map(|(answered, failed, pending)| PodCount {
                     answered: answered as usize,
                     failed: failed as usize,
@@ -91,7 +91,7 @@ impl SampleStore {
 }
 
 impl Snapshot {
-    fn tell<'a>(&'a self, name: &'a str, now: i64) -> PeerObject<'a> {
+    fn export<'a>(&'a self, name: &'a str, now: i64) -> PeerObject<'a> {
         let age = |at: i64| i32::try_from(now.saturating_sub(at)).unwrap_or(i32::MAX);
         let mut scratch = Vec::new();
         let series = (0..self.series()).filter_map(|at| {
@@ -121,12 +121,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::metrics::history::sparse::Ring;
+    use crate::metrics::history::sparse::SeriesSamples;
     use crate::metrics::history::{Lookup, RoundOutcome, SampleBudget};
     use crate::parse::peer_message::{PeerMessage, PeerMessageLimits, PeerRule};
     use crate::promql::NAME_LABEL;
 
-    /// The difference between the two clocks.
+    /// The difference between the clocks of the two replicas.
     const SHIFT: i64 = 1_000_000;
 
     fn store(most_series: usize, budget: &Arc<SampleBudget>) -> SampleStore {
@@ -140,7 +140,7 @@ mod tests {
 
     /// Exports all samples of one history to another, as bytes.
     fn hand_over(from: &SampleStore, to: &SampleStore, now: i64) {
-        let bytes = from.tell(now, |objects| {
+        let bytes = from.export(now, |objects| {
             let rule = PeerRule { objects, ..PeerRule::default() };
             PeerMessage { instance: 0, rules: vec![rule] }.print()
         });
@@ -155,24 +155,24 @@ mod tests {
         times: Vec<i64>,
         scrape_error: Option<ScrapeError>,
         pods: Option<PodCount>,
-        series: Vec<Ring>,
+        series: Vec<SeriesSamples>,
     }
 
     fn snapshot(store: &SampleStore, incarnation: &str) -> Option<Stored> {
         let Lookup::Snapshot(snapshot) = store.lookup("web", incarnation) else { return None };
         let Snapshot { times, scrape_error, pods, .. } = &*snapshot;
         let mut scratch = Vec::new();
-        let mut series: Vec<Ring> = (0..snapshot.series())
+        let mut series: Vec<SeriesSamples> = (0..snapshot.series())
             .map(|at| {
                 let (seen, samples) = snapshot.read(at, &mut scratch);
-                Ring { labels: snapshot.labels(at).unwrap().clone(), seen, samples: samples.to_vec() }
+                SeriesSamples { labels: snapshot.labels(at).unwrap().clone(), seen, samples: samples.to_vec() }
             })
             .collect();
         series.sort_by_key(|kept| kept.labels.clone());
         Some(Stored { times: times.clone(), scrape_error: scrape_error.clone(), pods: *pods, series })
     }
 
-    /// On the clock of the importing replica.
+    /// The samples by the clock of the importing replica.
     fn shifted(mut snapshot: Stored) -> Stored {
         snapshot.times.iter_mut().for_each(|time| *time += SHIFT);
         for kept in &mut snapshot.series {
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(both.times, [0, 10_000, 13_000].map(|at| at + SHIFT));
         let times = |at: usize| both.series[at].samples.iter().map(|sample| sample.at - SHIFT).collect::<Vec<_>>();
         assert_eq!((times(0), times(1)), (vec![0, 10_000, 13_000], vec![0, 10_000, 20_000]));
-        // Samples that are too old are not needed by either.
+        // Neither replica needs samples that are too old.
         let late = store(10, &budget);
         hand_over(&from, &late, 95_000);
         assert!(snapshot(&late, "1").unwrap().times.iter().all(|at| *at >= 15_000 + SHIFT));
@@ -244,6 +244,6 @@ mod tests {
         // A history that had to drop samples exports none.
         let full = store(1, &budget);
         observe(&full, "1", 0, &["a", "b"]);
-        assert_eq!(full.tell(0, |objects| objects.len()), 0);
+        assert_eq!(full.export(0, |objects| objects.len()), 0);
     }
 }

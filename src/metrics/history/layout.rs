@@ -8,7 +8,7 @@ use crate::source::page::Series;
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Layout {
     labels: Box<[Labels]>,
-    /// Positions in the order of labels.
+    /// Positions, sorted by labels.
     sorted: Box<[u32]>,
     /// The series as written, concatenated; empty if unknown.
     text: Box<[u8]>,

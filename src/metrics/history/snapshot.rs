@@ -1,7 +1,7 @@
-//! The sampling of one object.
+//! The samples of one object.
 
 use super::budget::{OBJECT, SAMPLE, TIME, bytes, cost};
-use super::room::Room;
+use super::store_budget::StoreBudget;
 use super::table::Table;
 use crate::metrics::coverage::PodCount;
 use crate::promql::evaluate::{Block, Labels, Sample};
@@ -16,7 +16,7 @@ pub enum ScrapeError {
     /// The rule could not use the page.
     Refused(Refusal),
     /// Too few of several pods served a usable page; the reason as text.
-    NotWhole(String),
+    Incomplete(String),
 }
 
 /// The current samples of one object. Later samples do not change it.
@@ -32,7 +32,7 @@ pub struct Snapshot {
     pub(crate) scrape_error: Option<ScrapeError>,
     /// Selectors of the rule that matched nothing on the last page, with suggestions.
     pub(crate) unmatched: Vec<Unmatched>,
-    /// For joined pages, how many pods responded the last time.
+    /// For joined pages, how many pods responded in the last round.
     pub(crate) pods: Option<PodCount>,
     /// All samples that are still needed.
     pub(super) table: Table,
@@ -74,10 +74,10 @@ impl Snapshot {
     }
 
     /// Drops samples that are no longer needed.
-    pub(super) fn forget(&mut self, room: &mut Room<'_>) {
+    pub(super) fn forget(&mut self, room: &mut StoreBudget<'_>) {
         let pages = self.times.partition_point(|at| *at < room.oldest);
         self.times.drain(..pages);
-        room.budget.give_back(TIME * pages);
+        room.budget.release(TIME * pages);
         self.table.forget(pages, room);
     }
 }

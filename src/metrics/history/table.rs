@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::dense::Dense;
 use super::layout::Layout;
-use super::room::Room;
 use super::sparse::Sparse;
+use super::store_budget::StoreBudget;
 use crate::promql::evaluate::{Block, Labels, Sample};
 use crate::source::page::Series;
 
-/// The samples of an object's series. They take half the memory in step, as those of nearly all pages are.
+/// The samples of an object's series. Rows, which are possible for nearly all pages, take half the memory.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Table {
     /// Each sample has the time of its page, and series rarely come and go.
@@ -62,7 +62,7 @@ impl Table {
     }
 
     /// Stores the samples of a page of one process, whose time is the last of `times`.
-    pub(super) fn observe_page(&mut self, times: &[i64], page: &[(&Series, Sample)], room: &mut Room<'_>) {
+    pub(super) fn observe_page(&mut self, times: &[i64], page: &[(&Series, Sample)], room: &mut StoreBudget<'_>) {
         let series = || page.iter().map(|(series, _)| *series);
         let is_in_step = page.iter().all(|(_, sample)| sample.at == room.at);
         let layout = match self {
@@ -87,7 +87,7 @@ impl Table {
         times: &[i64],
         samples: Vec<(Labels, Sample)>,
         is_of_one: bool,
-        room: &mut Room<'_>,
+        room: &mut StoreBudget<'_>,
     ) {
         let in_step = |(_, sample): &(Labels, Sample)| sample.at == room.at;
         if let Self::Dense(dense) = self
@@ -104,14 +104,14 @@ impl Table {
         *self = Self::Sparse(sparse);
     }
 
-    /// Keeps each series by itself where rows would take more.
+    /// Stores each series separately if rows would take more memory.
     fn spread_if_mostly_absent(&mut self, times: &[i64]) {
         if matches!(self, Self::Dense(dense) if dense.is_mostly_absent()) {
             *self = Self::Sparse(std::mem::take(self).into_sparse(times));
         }
     }
 
-    /// The same samples, each series by itself.
+    /// Converts the samples to separately stored series.
     pub(super) fn into_sparse(self, times: &[i64]) -> Sparse {
         match self {
             Self::Dense(dense) => Sparse::of(&dense, times),
@@ -119,15 +119,15 @@ impl Table {
         }
     }
 
-    /// Drops samples that are no longer needed, and series without any; `pages` of the object were dropped.
-    pub(super) fn forget(&mut self, pages: usize, room: &mut Room<'_>) {
+    /// Drops samples that are no longer needed, and series without any; `pages` is how many pages the object has dropped.
+    pub(super) fn forget(&mut self, pages: usize, room: &mut StoreBudget<'_>) {
         match self {
             Self::Dense(dense) => dense.forget(pages, room),
             Self::Sparse(sparse) => sparse.forget(room),
         }
     }
 
-    /// How many samples there are.
+    /// The number of samples.
     pub(super) fn samples(&self) -> usize {
         match self {
             Self::Dense(dense) => dense.count(),
@@ -135,7 +135,7 @@ impl Table {
         }
     }
 
-    /// These samples, in rows if they are in step.
+    /// Converts separately stored series to rows with these times, if possible.
     pub(super) fn of(sparse: Sparse, times: &[i64], layout: impl FnOnce(Vec<Labels>) -> Arc<Layout>) -> Self {
         match sparse.in_step(times, layout) {
             Some(dense) => Self::Dense(dense),

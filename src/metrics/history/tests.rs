@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::budget::{OBJECT, SAMPLE, SERIES};
-use super::sparse::{Ring, Sparse};
+use super::sparse::{SeriesSamples, Sparse};
 use super::table::Table;
 use super::*;
 use crate::config::limits::SamplingLimits;
@@ -21,7 +21,7 @@ fn labels(name: &str) -> Labels {
     Labels::new([(NAME_LABEL, name)])
 }
 
-/// What an object without samples takes, and each series of it without its samples.
+/// The size of an object without samples, and of each series without its samples.
 const EMPTY: usize = OBJECT + "web".len() + "1".len();
 const ONE: usize = SERIES + "__name__a".len() + 2;
 
@@ -37,13 +37,13 @@ fn snapshot(history: &SampleStore) -> Vec<(i64, f64)> {
 }
 
 /// Samples at these times, the last on a page at the last of them.
-fn sampled(name: &str, at: &[i64]) -> Ring {
+fn sampled(name: &str, at: &[i64]) -> SeriesSamples {
     let samples = at.iter().map(|&at| Sample { at, value: 1.0 }).collect();
-    Ring { labels: labels(name), seen: at[at.len() - 1], samples }
+    SeriesSamples { labels: labels(name), seen: at[at.len() - 1], samples }
 }
 
 /// Pages at these times, with these series.
-fn pages(times: Vec<i64>, series: Vec<Ring>) -> Snapshot {
+fn pages(times: Vec<i64>, series: Vec<SeriesSamples>) -> Snapshot {
     let mut sparse = Sparse::default();
     series.into_iter().for_each(|ring| sparse.push(ring));
     Snapshot { times, table: Table::Sparse(sparse), ..Snapshot::default() }
@@ -171,7 +171,7 @@ fn fails_without_budget() {
     let history = history(1, &budget);
     observe(&history, "1", 1_000, "a", 1.0);
     observe(&history, "1", 2_000, "b", 1.0);
-    assert_eq!(history.lookup("web", "1"), Lookup::Full(Bound::Series(1)));
+    assert_eq!(history.lookup("web", "1"), Lookup::Full(SampleLimit::Series(1)));
     history.prune(15_000);
     assert_eq!(history.lookup("web", "1"), Lookup::Nothing, "what was left out is of no use any more");
     for at in [16_000, 17_000, 18_000] {
@@ -183,7 +183,7 @@ fn fails_without_budget() {
     history.fail("db", "1", 18_000, ScrapeError::Failed(SourceError::Busy));
     history.prune(40_000);
     assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
-    // The same for objects without samples.
+    // Objects without samples are also limited by the budget.
     for number in 0..100 {
         history.fail(&format!("web-{number}"), "1", 40_000, ScrapeError::Failed(SourceError::Busy));
     }
@@ -232,14 +232,14 @@ fn provides_data_to_expressions() {
     let data = query.over(&snapshot, 0);
     let mut range = Vec::new();
     data.range(0, &mut |labels, samples| range.push(Series { labels: labels.clone(), samples: samples.to_vec() }));
-    let Ring { labels, samples, .. } = sampled("a", &[1, 3]);
+    let SeriesSamples { labels, samples, .. } = sampled("a", &[1, 3]);
     assert_eq!(range, [Series { labels, samples }]);
     assert_eq!(data.instant(0, i64::MAX).iter().map(|element| element.times.at).collect::<Vec<_>>(), [3]);
     let gone = Snapshot { times: vec![1, 3, 4], ..snapshot };
     assert!(query.over(&gone, 0).instant(0, i64::MAX).is_empty());
 }
 
-/// Pages may say themselves when a sample was taken, and say it again.
+/// Pages may have timestamps for samples, and repeat them.
 #[test]
 fn keeps_timestamps_of_samples() {
     let budget = Arc::new(SampleBudget::new(10_000));

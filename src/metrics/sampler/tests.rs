@@ -16,10 +16,10 @@ use crate::telemetry::clock::{Clock, Now};
 
 const PODS: usize = 6;
 const MINUTES: usize = 60;
-/// From then on, as many samples are dropped as are added.
+/// The minutes after which as many samples are dropped as are added.
 const SETTLED: usize = 8;
 
-/// Pods with pages of three series, one of which has a unique label; stopped at the end of the test.
+/// Serves pages of pods with three series of `a`, one of which has a unique label; returns the port.
 fn pods() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -34,7 +34,7 @@ fn pods() -> u16 {
     port
 }
 
-/// The number of states that are kept for pods, in all places.
+/// The amounts of state that are kept for pods.
 #[derive(Debug, PartialEq)]
 struct Kept {
     samples: Footprint,
@@ -47,7 +47,7 @@ fn an_hour_of_replaced_pods_leaves_nothing() {
     let (start, passed) = (Clock::system().now(), Arc::new(AtomicU64::new(0)));
     let clock = {
         let passed = passed.clone();
-        Clock::told_by(move || {
+        Clock::from_fn(move || {
             let passed = Duration::from_secs(passed.load(Ordering::Relaxed));
             Now { monotonic: start.monotonic + passed, unix_millis: start.unix_millis + millis(passed) }
         })
@@ -60,7 +60,7 @@ fn an_hour_of_replaced_pods_leaves_nothing() {
     let rules = Rules::new(config, None, &Rules::default(), &shared, &budget);
     let Entry::Rule(served, _) = rules.find("pods", "a") else { panic!("no rule") };
     let sampling = served.sampling.as_ref().unwrap();
-    let (steady, port) = (Steady::new(clock.now()), pods());
+    let (steady, port) = (SteadyClock::new(clock.now()), pods());
     let kept =
         || Kept { samples: sampling.history.footprint(), bytes: budget.taken(), pages: served.upstream.cached() };
     let mut settled = None;

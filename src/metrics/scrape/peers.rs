@@ -37,7 +37,7 @@ impl Scraper {
             return peers.requested < limits.sampling.linger && self.check_room(&state, selected).is_ok();
         };
         task.last_requested = task.last_requested.max(ago(at, peers.requested));
-        // Samples earlier than these are not needed by either.
+        // Neither replica needs samples that are older than this.
         let kept = served.sampling.as_ref().map_or(Duration::ZERO, Sampling::retention);
         let slack = limits.peers.slack.min(task.interval / 4);
         peers.since.min(kept) > at.saturating_duration_since(task.since).min(kept) + slack
@@ -93,7 +93,7 @@ impl Scraper {
     }
 }
 
-/// This long before; a machine that started later has no such moment.
+/// The moment this long before another, or the other itself if the machine started later than that.
 fn ago(moment: Instant, long: Duration) -> Instant {
     moment.checked_sub(long).unwrap_or(moment)
 }

@@ -14,18 +14,18 @@ use crate::telemetry::counters::Counters;
 const PATIENCE: Duration = Duration::from_secs(20);
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// With the system's clock, and the seconds by which it is ahead.
+/// Shared state whose clock is ahead of the system's by a number of seconds, and this number.
 fn shared_ahead(limits: Limits) -> (Arc<Shared>, Arc<AtomicU32>) {
     let ahead = Arc::new(AtomicU32::new(0));
     let (clock, told) = (Clock::system(), ahead.clone());
-    let clock = Clock::told_by(move || {
+    let clock = Clock::from_fn(move || {
         let (now, ahead) = (clock.now(), Duration::from_secs(told.load(Relaxed).into()));
         Now { monotonic: now.monotonic + ahead, unix_millis: now.unix_millis + millis(ahead) }
     });
     (Arc::new(Shared::new(limits, clock, Arc::default())), ahead)
 }
 
-/// After the time for which sampling continues without requests.
+/// Advances the clock past the time for which sampling continues without requests.
 fn pass_linger(shared: &Shared, ahead: &AtomicU32) {
     ahead.fetch_add(u32::try_from(shared.limits().sampling.linger.as_secs()).unwrap() + 1, Relaxed);
 }
@@ -43,8 +43,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn steady(shared: &Shared) -> Steady {
-    Steady::new(shared.clock().now())
+fn steady(shared: &Shared) -> SteadyClock {
+    SteadyClock::new(shared.clock().now())
 }
 
 fn selected(name: &str) -> SampledSelection {
@@ -59,7 +59,7 @@ fn samples_only_while_requests_arrive() {
     let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
     let served = served(&shared);
     for _ in 0..3 {
-        scraper.ask(&served, selected("web"), INTERVAL).unwrap();
+        scraper.keep_sampling(&served, selected("web"), INTERVAL).unwrap();
         assert_eq!(sampled.recv_timeout(PATIENCE).unwrap(), selected("web"));
     }
     // Without further requests, the task ends, and the samples are dropped.
@@ -69,7 +69,7 @@ fn samples_only_while_requests_arrive() {
     }
     sampled.try_iter().for_each(drop);
     assert!(sampled.recv_timeout(4 * INTERVAL).is_err());
-    scraper.ask(&served, selected("web"), INTERVAL).unwrap();
+    scraper.keep_sampling(&served, selected("web"), INTERVAL).unwrap();
     assert!(sampled.recv_timeout(PATIENCE).is_ok(), "and begin again with the next request");
     // A rule that is no longer served is not sampled either.
     drop(served);
@@ -90,7 +90,7 @@ fn removes_unrequested_selections() {
     });
     let scraper = Scraper::new(shared.clone(), when, sampler);
     let served = served(&shared);
-    scraper.ask(&served, selected("web"), INTERVAL).unwrap();
+    scraper.keep_sampling(&served, selected("web"), INTERVAL).unwrap();
     sampled.recv_timeout(PATIENCE).unwrap();
     let history = &served.sampling.as_ref().unwrap().history;
     assert_ne!(history.lookup("shop/web", "1"), Lookup::Nothing);
@@ -111,7 +111,7 @@ fn slow_pods_leave_a_thread_for_others() {
     let (start, passed) = (Clock::system().now(), Arc::new(AtomicU32::new(0)));
     let clock = {
         let passed = passed.clone();
-        Clock::told_by(move || Now { monotonic: start.monotonic + INTERVAL * passed.load(Relaxed), ..start })
+        Clock::from_fn(move || Now { monotonic: start.monotonic + INTERVAL * passed.load(Relaxed), ..start })
     };
     let shared = Arc::new(Shared::new(Limits::default(), clock, Arc::default()));
     let (to, sampled) = mpsc::channel();
@@ -126,14 +126,14 @@ fn slow_pods_leave_a_thread_for_others() {
             match (name.as_str(), times) {
                 ("quick", _) => {}
                 (_, 1) => _ = passed.fetch_add(1, Relaxed),
-                // As long as the test takes.
+                // Blocks until the test ends.
                 _ => drop(lock(&gate).recv()),
             }
         })
     };
     let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
     let served = served(&shared);
-    let ask = |name: &str| scraper.ask(&served, selected(name), INTERVAL).unwrap();
+    let ask = |name: &str| scraper.keep_sampling(&served, selected(name), INTERVAL).unwrap();
     (0..10).for_each(|number| ask(&number.to_string()));
     let most = shared.limits().sampling.threads - 2;
     let stuck = |(_, times): &(String, i32)| *times == 2;
@@ -159,14 +159,14 @@ fn limits_the_number_of_selections() {
     let served = served(&shared);
     let ask = |namespace: &str, name| {
         let selected = SampledSelection { namespace: Some(namespace.to_owned()), ..selected(name) };
-        scraper.ask(&served, selected, INTERVAL)
+        scraper.keep_sampling(&served, selected, INTERVAL)
     };
     assert_eq!(
         ["a", "b", "c", "a"].map(|name| ask("shop", name)),
-        [Ok(()), Ok(()), Err(Bound::OfNamespace(2)), Ok(())]
+        [Ok(()), Ok(()), Err(SampleLimit::OfNamespace(2)), Ok(())]
     );
     assert_eq!(["a", "b"].map(|name| ask("bank", name)), [Ok(()), Ok(())]);
-    assert_eq!(["a", "b"].map(|name| ask("park", name)), [Ok(()), Err(Bound::Selections(5))]);
+    assert_eq!(["a", "b"].map(|name| ask("park", name)), [Ok(()), Err(SampleLimit::Selections(5))]);
 }
 
 /// Of two replicas, the one with samples for a longer time determines the times.
@@ -175,7 +175,7 @@ fn samples_at_the_times_of_a_peer() {
     let start = Clock::system().now();
     let limits =
         Limits { sampling: SamplingLimits { selections: 2, ..SamplingLimits::default() }, ..Limits::default() };
-    let shared = Arc::new(Shared::new(limits, Clock::told_by(move || start), Arc::default()));
+    let shared = Arc::new(Shared::new(limits, Clock::from_fn(move || start), Arc::default()));
     let scraper = Scraper::new(shared.clone(), steady(&shared), Arc::new(|_, _, _| ()));
     let (served, at, web) = (served(&shared), start.monotonic, selected("web"));
     let schedule = |requested, since, due| {
@@ -214,7 +214,7 @@ fn continues_after_a_panic() {
     });
     let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
     let served = served(&shared);
-    scraper.ask(&served, selected("web"), INTERVAL).unwrap();
+    scraper.keep_sampling(&served, selected("web"), INTERVAL).unwrap();
     // More selections than threads.
     (0..5).for_each(|_| sampled.recv_timeout(PATIENCE).unwrap());
     assert!(counters.panics.get() >= 4);

@@ -1,6 +1,5 @@
 //! Indents JSON as `kubectl` does. One function for all types, because serde_json's pretty printer is compiled
 //! separately for each type that it prints.
-//! for each type that it prints.
 
 /// Indents JSON without whitespace between tokens: one value per line, two spaces per level.
 pub(crate) fn indent(compact: &[u8]) -> Vec<u8> {

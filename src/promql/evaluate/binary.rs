@@ -89,7 +89,7 @@ fn match_up(
     distinct(results).map_err(|_| EvalError::SameResult)
 }
 
-/// Evaluates `and`, `or` and `unless`: elements are kept or dropped by whether the other side has an element with equal
+/// Evaluates `and`, `or` and `unless`: keeps or drops elements depending on whether the other side has an element with equal
 /// matching labels.
 fn combine(op: BinaryOp, matching: &Matching, mut left: Vec<Element>, mut right: Vec<Element>) -> Vec<Element> {
     let key = |element: &Element| element.labels.grouped(&matching.labels);

@@ -24,8 +24,8 @@ struct Range<'e> {
     window: Window,
 }
 
-/// Whether a call has one value for each series in a range, and keeps apart what the labels of these series keep apart: series of
-/// one metric differ without its name, too.
+/// Whether a call has one value for each series in a range, and the results have distinct labels: series of one metric
+/// have distinct labels even without its name.
 pub(super) fn has_distinct_values(function: Function, arguments: &[Expr]) -> bool {
     match arguments.last() {
         Some(Expr::Selector(of)) => of.range.is_some() && (function == Function::LastOverTime || of.name.is_some()),
@@ -133,7 +133,7 @@ impl Evaluation<'_> {
             let labels = if keeps_name { labels.clone() } else { labels.without(&[NAME_LABEL]) };
             elements.push(Element { labels, value, times });
         });
-        // Series of one metric differ without its name, too.
+        // Series of one metric have distinct labels even without its name.
         if keeps_name || range.of.name.is_some() { Ok(elements) } else { distinct(elements) }
     }
 
@@ -149,7 +149,7 @@ impl Evaluation<'_> {
 }
 
 impl Range<'_> {
-    /// Its length, its offset, and its end at the time `now`, in milliseconds.
+    /// The length, offset and end of the range at the time `now`, in milliseconds.
     fn bounds(&self, now: i64) -> (i64, i64, i64) {
         let (range, offset) = (millis(self.window.range), millis(self.window.offset));
         (range, offset, now.saturating_sub(offset))
@@ -157,13 +157,13 @@ impl Range<'_> {
 }
 
 impl Span {
-    /// The times of its samples, of which an offset does not make any older.
+    /// The times of the span's samples; an offset does not make them older.
     fn times(self, offset: i64) -> Times {
         Times { span: Some(self.length()), ..Times::of(self.last.saturating_add(offset)) }
     }
 }
 
-/// The number of series that most objects have of a metric, at most.
+/// Most objects have at most this number of series of a metric.
 const FEW: usize = 32;
 
 /// Rounds to the nearest multiple, halves upwards. Like Prometheus, it divides by the reciprocal, because the

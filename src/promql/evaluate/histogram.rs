@@ -58,7 +58,7 @@ fn of_buckets(quantile: f64, mut buckets: Vec<Bucket>) -> f64 {
         kept.count += if same { next.count } else { 0.0 };
         same
     });
-    straighten(&mut buckets);
+    ensure_monotonic(&mut buckets);
     let [finite @ .., all] = buckets.as_slice() else { return f64::NAN };
     let Some(highest) = finite.last() else { return f64::NAN };
     if all.count == 0.0 {
@@ -80,7 +80,7 @@ fn of_buckets(quantile: f64, mut buckets: Vec<Bucket>) -> f64 {
 
 /// Makes counts increase monotonically, as they do in a single scrape: raises counts that are too low, and removes
 /// differences due to rounding.
-fn straighten(buckets: &mut [Bucket]) {
+fn ensure_monotonic(buckets: &mut [Bucket]) {
     let mut buckets = buckets.iter_mut();
     let Some(mut before) = buckets.next().map(|first| first.count) else { return };
     for Bucket { count, .. } in buckets {

@@ -31,7 +31,7 @@ pub trait Data {
     /// Calls `each` once for each matching series, with its labels, which are unique, and its samples, oldest first.
     /// Samples outside the selector's range are ignored.
     fn range(&self, selector: usize, each: EachSeries<'_>);
-    /// The same samples as a block, if all of these series have samples at the same times.
+    /// The samples of [`Data::range`] as a block, if all of these series have samples at the same times.
     fn block(&self, _: usize) -> Option<Block<'_>> {
         None
     }
@@ -62,7 +62,7 @@ pub struct Times {
     pub at: i64,
     /// The latest sample of all series.
     pub newest: i64,
-    /// For ranges: the milliseconds from the first to the last sample, of the series where that is longest.
+    /// For ranges: the milliseconds from the first to the last sample of a series; the longest if there are several.
     pub span: Option<i64>,
 }
 
@@ -83,12 +83,12 @@ pub struct Sample {
     pub value: f64,
 }
 
-/// The samples of series at the same times, for which a function is computed in one go.
+/// The samples of series at the same times, for which a function is computed at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
-    /// Oldest first.
+    /// The times of the samples, oldest first.
     pub times: &'a [i64],
-    /// For each time the bits of a value of each series.
+    /// For each time, the bits of the value of each series.
     pub rows: &'a [u64],
     /// The number of series.
     pub width: usize,
@@ -119,15 +119,15 @@ pub fn evaluate(expr: &Expr, data: &dyn Data, now: i64) -> Result<Vec<Element>, 
 
 /// Whether an expression can have a value without any series.
 pub(crate) fn has_value_without_series(expr: &Expr) -> bool {
-    struct Nothing;
-    impl Data for Nothing {
+    struct NoSeries;
+    impl Data for NoSeries {
         fn instant(&self, _: usize, _: i64) -> Vec<Element> {
             Vec::new()
         }
 
         fn range(&self, _: usize, _: EachSeries<'_>) {}
     }
-    evaluate(expr, &Nothing, 0).is_ok_and(|elements| !elements.is_empty())
+    evaluate(expr, &NoSeries, 0).is_ok_and(|elements| !elements.is_empty())
 }
 
 /// Aggregates all elements to at most one.

@@ -230,7 +230,7 @@ fn rejects_ill_typed_trees() {
     }
 }
 
-/// The series of a block, told as one or each by itself.
+/// The series of a block, passed as a block or one by one.
 struct Blocked<'a> {
     block: Block<'a>,
     is_told: bool,

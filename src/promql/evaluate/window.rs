@@ -111,7 +111,7 @@ pub(super) enum Growth {
 }
 
 impl Growth {
-    /// That of a function, if its value is the change over the whole range.
+    /// The assumption of a function, if its value is the change over the whole range.
     pub(super) fn of(function: Function) -> Option<Self> {
         match function {
             Function::Rate | Function::Increase => Some(Self::OfCounter),
@@ -121,7 +121,7 @@ impl Growth {
     }
 }
 
-/// How the change between the first and the last sample becomes that over the whole range.
+/// Extrapolates the change between the first and the last sample to the whole range.
 ///
 /// The samples may span only a part of the range. If the first or last sample is closer to the edge than about one
 /// sample interval, the change is extrapolated to the edge; otherwise the series is assumed to start or end half an
@@ -132,12 +132,12 @@ struct Extrapolation {
     sampled: f64,
     to_start: f64,
     to_end: f64,
-    /// What the change is divided by.
+    /// The divisor of the change.
     seconds: f64,
 }
 
 impl Extrapolation {
-    /// For so many samples, of which these are the times of the first and the last.
+    /// The extrapolation for `count` samples, the first and the last of which have these times.
     fn of(function: Function, (first, last): (i64, i64), count: usize, range: i64, now: i64) -> Option<Self> {
         let seconds = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1000.0;
         let sampled = seconds(first, last);
@@ -155,7 +155,7 @@ impl Extrapolation {
         })
     }
 
-    /// The change of a series between its first value and its last, which come after one another.
+    /// The change of a series between its first and its last value; `values` are all of them in order.
     #[inline(always)]
     fn change(&self, first: f64, last: f64, values: impl Iterator<Item = f64>) -> f64 {
         let (mut change, mut before) = (last - first, first);
@@ -183,7 +183,7 @@ impl Extrapolation {
     }
 }
 
-/// The change of the value over the whole range, or that per second.
+/// The change of the value over the whole range, in total or per second.
 fn extrapolated(function: Function, samples: &[Sample], range: i64, now: i64) -> Option<f64> {
     let [first, .., last] = samples else { return None };
     let extrapolation = Extrapolation::of(function, (first.at, last.at), samples.len(), range, now)?;
@@ -191,8 +191,8 @@ fn extrapolated(function: Function, samples: &[Sample], range: i64, now: i64) ->
     Some(extrapolation.value(first.value, change))
 }
 
-/// Appends the values that a function of the change over the whole range has for each series of a block. Their span, if there are
-/// enough samples.
+/// Appends, for each series of a block, the value of a function of the change over the whole range. Returns the span of
+/// the samples, if there are enough.
 pub(super) fn of_block(
     function: Function,
     Block { times, rows, width }: Block<'_>,

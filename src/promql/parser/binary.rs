@@ -22,7 +22,7 @@ impl Parser<'_> {
                 self.binary(depth, op.precedence() + 1)?
             };
             let (left_side, right_side) = (left.operand()?, right.operand()?);
-            let gives = match (left_side.gives, right_side.gives) {
+            let result_type = match (left_side.result_type, right_side.result_type) {
                 (Type::Vector, Type::Vector) => Type::Vector,
                 _ if op.is_set() || columns.is_some() => {
                     let (what, column) = match columns {
@@ -44,7 +44,7 @@ impl Parser<'_> {
             };
             let Typed { column, .. } = left_side;
             let expr = Expr::Binary(op, matching, Box::new([left_side.expr, right_side.expr]));
-            left = self.node(Typed { expr, gives, column })?;
+            left = self.node(Typed { expr, result_type, column })?;
         }
         Ok(left)
     }

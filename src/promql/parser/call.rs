@@ -24,7 +24,7 @@ impl<'a> Parser<'a> {
         };
         let (parameters, optional) = function.parameters();
         let arguments = self.arguments(word, parameters, optional, depth)?;
-        self.node(Typed { expr: Expr::Call(function, arguments), gives: function.gives(), column })
+        self.node(Typed { expr: Expr::Call(function, arguments), result_type: function.result_type(), column })
     }
 
     /// Parses an aggregation after its keyword.
@@ -41,7 +41,7 @@ impl<'a> Parser<'a> {
             None => self.grouping()?.unwrap_or(Grouping::ALL),
         };
         let expr = Expr::Aggregate(aggregation, grouping, arguments);
-        self.node(Typed { expr, gives: Type::Vector, column })
+        self.node(Typed { expr, result_type: Type::Vector, column })
     }
 
     /// Parses arguments in parentheses, some of which may be omitted at the end.
@@ -89,7 +89,7 @@ impl<'a> Parser<'a> {
         let source = self.matcher_of(&source, MatchOp::Regex, &pattern, &token)?;
         self.close()?;
         let replace = LabelReplace { target, replacement, source };
-        self.node(Typed { expr: Expr::Relabel(Box::new(replace), Box::new(of)), gives: Type::Vector, column })
+        self.node(Typed { expr: Expr::Relabel(Box::new(replace), Box::new(of)), result_type: Type::Vector, column })
     }
 
     /// Parses a comma and a string.

@@ -17,7 +17,7 @@ impl Parser<'_> {
             return Err(error(column, format!("expected a number at column {column}, found {}", Escaped::new(text))));
         };
         self.advance()?;
-        self.node(Typed { expr: Expr::Number(Number(number)), gives: Type::Scalar, column })
+        self.node(Typed { expr: Expr::Number(Number(number)), result_type: Type::Scalar, column })
     }
 }
 

@@ -43,8 +43,8 @@ impl<'a> Parser<'a> {
         }
         selector.range = self.range()?;
         selector.offset = self.offset()?;
-        let gives = if selector.range.is_some() { Type::Range } else { Type::Vector };
-        self.node(Typed { expr: Expr::Selector(selector), gives, column: start })
+        let result_type = if selector.range.is_some() { Type::Range } else { Type::Vector };
+        self.node(Typed { expr: Expr::Selector(selector), result_type, column: start })
     }
 
     /// Parses `"[" duration "]"`, if present.

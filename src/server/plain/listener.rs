@@ -44,7 +44,7 @@ struct Inner {
     receive: Duration,
     pause: Duration,
     stopping: AtomicBool,
-    /// Servers with their receivers, the one that accepts last.
+    /// Servers with their receivers; the last one accepts.
     generations: Mutex<Vec<Generation>>,
     events: Sender<Event>,
 }
@@ -188,7 +188,7 @@ impl Inner {
         loop {
             match inbox.recv_timeout(self.pause) {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
-                // A repetition of the same failure.
+                // Another report of the same failure.
                 Ok(Event::Ended(_)) => continue,
                 Err(RecvTimeoutError::Timeout) => {}
             }

@@ -96,7 +96,7 @@ impl Acceptor {
         let mut ready: Vec<Ready> = Vec::new();
         let mut swept = self.shared.workers.now().monotonic;
         loop {
-            let longest = if self.handshakes.is_empty() && !self.shared.is_short() { IDLE } else { SWEEP };
+            let longest = if self.handshakes.is_empty() && !self.shared.is_out_of_resources() { IDLE } else { SWEEP };
             self.poller.wait(longest, &mut ready)?;
             let now = self.shared.workers.now().monotonic;
             beat(now);
@@ -128,7 +128,7 @@ impl Acceptor {
             match accept_with(&self.listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(socket) => self.admit(TcpStream::from(socket), now),
                 Err(Errno::AGAIN) => {
-                    // Not earlier, because it would be logged repeatedly while descriptors come and go.
+                    // Logged only once no connection is waiting, so that it is not repeated while descriptors come and go.
                     self.shared.accepting_again(|| info!("accepting connections again"));
                     return Ok(false);
                 }
@@ -176,7 +176,7 @@ impl Acceptor {
         }
         let connection = Box::new(Connection::new(socket, tls, slot, now));
         self.handshakes.insert(id, ParkedHandshake { connection, interest: Interest::Read });
-        if self.shared.slots.is_crowded() {
+        if self.shared.slots.must_evict() {
             self.make_room();
         }
     }
@@ -230,7 +230,7 @@ impl Acceptor {
         }
         let peer = connection.peer().cloned();
         let client_class = self.shared.workers.api().client_class(peer.as_deref());
-        if let Err(why) = connection.slot().known_as(client_class) {
+        if let Err(why) = connection.slot().set_client_class(client_class) {
             return counters.refuse(why);
         }
         if self.poller.forget(connection.socket()).is_ok()
@@ -261,7 +261,7 @@ impl Acceptor {
         }
         // accept(2) may run out of files while no connection waits, and a batch may end with the last connection; no
         // event would end the pause then.
-        if self.listener.state == Accepting::Yes && self.shared.is_short() {
+        if self.listener.state == Accepting::Yes && self.shared.is_out_of_resources() {
             self.accept(now)?;
         }
         Ok(())

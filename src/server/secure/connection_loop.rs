@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Context, IDLE, SWEEP, Turn};
+use super::connection::{Connection, Context, IDLE, NextStep, SWEEP};
 use super::h1;
 use super::poll::{Interest, Poller, Ready, Waker};
 use super::shared::Shared;
@@ -26,7 +26,7 @@ use crate::telemetry::connections::Ended;
 pub(super) struct Inbox {
     messages: Mutex<Vec<Message>>,
     waker: Waker,
-    /// Connections, those in the inbox included, and how many of them are unverified.
+    /// The number of connections including those in the inbox, and how many of them are unverified.
     connections: AtomicUsize,
     unverified: AtomicUsize,
 }
@@ -55,7 +55,7 @@ pub(super) struct ConnectionLoop {
     inbox: Arc<Inbox>,
     connections: HashMap<u64, Parked>,
     next: u64,
-    /// Connections that have more to do although their sockets are not ready.
+    /// Connections that need another turn although their sockets are not ready.
     again: Vec<u64>,
 }
 
@@ -63,12 +63,12 @@ struct Parked {
     connection: Box<Connection<TcpStream>>,
     interest: Interest,
     /// Whether it is in `again`.
-    goes_on: bool,
+    is_queued: bool,
 }
 
 impl Pending for PendingRequest {
-    fn ask(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer {
-        // The head was read once already, so it can be read again.
+    fn with_request(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer {
+        // The head was parsed before, so this does not happen.
         let unread = || Answer::Reply(Reply::text(500, "Internal error occurred"));
         h1::with_request(&self.head, self.peer.as_deref(), answer).unwrap_or_else(unread)
     }
@@ -164,7 +164,7 @@ impl ConnectionLoop {
             }
             self.evict(evictions);
             for id in std::mem::take(&mut self.again) {
-                self.go_on(id, now);
+                self.resume(id, now);
             }
             for Ready { token, broken } in &ready {
                 self.ready(*token, *broken, now);
@@ -183,9 +183,9 @@ impl ConnectionLoop {
         let id = self.next;
         self.next += 1;
         let watched = self.poller.add(connection.socket(), id, Interest::Read);
-        self.connections.insert(id, Parked { connection, interest: Interest::Read, goes_on: false });
+        self.connections.insert(id, Parked { connection, interest: Interest::Read, is_queued: false });
         match watched {
-            // Its first request may have come with the end of its handshake.
+            // Its first request may have arrived together with the end of the handshake.
             Ok(()) => self.turn(id, now),
             Err(_) => self.end(id, Ended::Broken),
         }
@@ -209,15 +209,15 @@ impl ConnectionLoop {
         // The socket is not read while the request waits, so a connection that breaks then is ended here.
         if broken && parked.interest == Interest::Nothing {
             self.end(id, Ended::Broken);
-        } else if !parked.goes_on {
+        } else if !parked.is_queued {
             self.turn(id, now);
         }
     }
 
-    /// The next turn of a connection whose last one ended early, so that others have theirs in between.
-    fn go_on(&mut self, id: u64, now: Now) {
+    /// Gives the next turn to a connection whose last turn ended early to let others proceed.
+    fn resume(&mut self, id: u64, now: Now) {
         if let Some(parked) = self.connections.get_mut(&id) {
-            parked.goes_on = false;
+            parked.is_queued = false;
             self.turn(id, now);
         }
     }
@@ -227,8 +227,8 @@ impl ConnectionLoop {
     }
 
     /// Gives a connection its turn and performs the next step.
-    fn with(&mut self, id: u64, now: Now, turn: impl FnOnce(&mut Connection<TcpStream>, &Context<'_>) -> Turn) {
-        // It may have ended before the reply for it came.
+    fn with(&mut self, id: u64, now: Now, turn: impl FnOnce(&mut Connection<TcpStream>, &Context<'_>) -> NextStep) {
+        // The connection may have ended before its reply came.
         let Some(parked) = self.connections.get_mut(&id) else { return };
         let workers = &self.shared.workers;
         let context = Context {
@@ -239,19 +239,19 @@ impl ConnectionLoop {
             refuse: &|error| workers.api().refused_head(error),
         };
         match turn(&mut parked.connection, &context) {
-            Turn::Park(interest) if interest == parked.interest => {}
-            Turn::Park(interest) => self.park(id, interest),
-            Turn::Again => {
-                // One turn for each in a pass, also for a connection that was turned by its reply before.
-                if !std::mem::replace(&mut parked.goes_on, true) {
+            NextStep::Park(interest) if interest == parked.interest => {}
+            NextStep::Park(interest) => self.park(id, interest),
+            NextStep::Again => {
+                // Each connection is queued once per pass, even if its reply has already given it a turn.
+                if !std::mem::replace(&mut parked.is_queued, true) {
                     self.again.push(id);
                 }
             }
-            Turn::Wait(waiting) => {
+            NextStep::Wait(waiting) => {
                 self.hand_over(id, waiting, now);
                 self.park(id, Interest::Nothing);
             }
-            Turn::End(why) => self.end(id, why),
+            NextStep::End(why) => self.end(id, why),
         }
     }
 

@@ -12,36 +12,36 @@ use crate::parse::head::{self, Head, HeadError};
 #[derive(Debug, Default)]
 pub(super) struct H1Connection {
     input: Vec<u8>,
-    /// How much of the input was looked at and holds no complete head.
+    /// The length of the input that is known to contain no complete head.
     seen: usize,
     /// The request that is being answered.
-    under_way: Option<UnderWay>,
+    in_progress: Option<InProgress>,
     output: Vec<u8>,
     sent: usize,
     /// Whether the connection ends when the output is sent.
     last: bool,
 }
 
-/// The facts about a request that its reply needs.
+/// The properties of a request that its reply depends on.
 #[derive(Clone, Copy, Debug)]
-struct UnderWay {
+struct InProgress {
     /// Bytes of its head.
     length: usize,
     /// Whether the connection stays open.
     keep_alive: bool,
-    /// An HTTP/1.0 client needs a header that says so.
+    /// Whether `Connection: keep-alive` must be sent, as to HTTP/1.0 clients.
     is_explicit: bool,
     /// Whether the reply goes without its body, as to HEAD.
     bodiless: bool,
 }
 
-/// What comes next.
+/// The next request, if any.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<T> {
     /// More bytes are needed: the input is empty, or the beginning of a head.
     Input,
-    /// A request was complete; the result of `ask`.
-    Asked(T),
+    /// A request was complete; the result of `handle`.
+    Handled(T),
     /// The request is refused; its reply is the last one.
     Refused(HeadError),
 }
@@ -54,7 +54,7 @@ impl H1Connection {
 
     /// Whether no byte of the next request has arrived.
     pub(super) fn is_idle(&self) -> bool {
-        self.input.is_empty() && self.under_way.is_none() && self.unsent().is_empty()
+        self.input.is_empty() && self.in_progress.is_none() && self.unsent().is_empty()
     }
 
     /// Whether a part of a head is kept, to which the next bytes belong.
@@ -62,39 +62,39 @@ impl H1Connection {
         !self.input.is_empty()
     }
 
-    /// Looks for the next request in bytes that have just arrived, while there is no other input, and hands it to `ask`.
-    /// Returns how many bytes were used. Most requests arrive whole, and are not copied; a part of a head is kept.
+    /// Looks for the next request in bytes that have just arrived, while there is no other input, and passes it to `handle`.
+    /// Returns how many bytes were used. Most requests arrive whole and are not copied; an incomplete head is kept.
     pub(super) fn next_in<T>(
         &mut self,
         bytes: &[u8],
         limits: head::HeadLimits,
         peer: Option<&Peer>,
-        ask: impl FnOnce(&Request<'_>) -> T,
+        handle: impl FnOnce(&Request<'_>) -> T,
     ) -> (Next<T>, usize) {
         match head::parse(bytes, 0, limits) {
             Ok(Some(head)) => {
-                self.under_way = Some(UnderWay { length: 0, ..UnderWay::new(&head) });
-                (Next::Asked(ask(&request(&head, peer))), head.length)
+                self.in_progress = Some(InProgress { length: 0, ..InProgress::new(&head) });
+                (Next::Handled(handle(&request(&head, peer))), head.length)
             }
             _ => {
                 self.receive(bytes);
-                (self.next(limits, peer, ask), bytes.len())
+                (self.next(limits, peer, handle), bytes.len())
             }
         }
     }
 
-    /// Keeps the head of the request that is under way, which [`Self::next_in`] has found.
+    /// Keeps the head of the request in progress, which [`Self::next_in`] has found.
     pub(super) fn keep(&mut self, head: &[u8]) {
         self.input = head.to_vec();
-        self.under_way.iter_mut().for_each(|under_way| under_way.length = head.len());
+        self.in_progress.iter_mut().for_each(|in_progress| in_progress.length = head.len());
     }
 
-    /// Looks for the next request, when the one before is answered, and hands it to `ask`.
+    /// Looks for the next request, if the previous one is answered, and passes it to `handle`.
     pub(super) fn next<T>(
         &mut self,
         limits: head::HeadLimits,
         peer: Option<&Peer>,
-        ask: impl FnOnce(&Request<'_>) -> T,
+        handle: impl FnOnce(&Request<'_>) -> T,
     ) -> Next<T> {
         if self.input.is_empty() {
             // An idle connection holds no memory for input.
@@ -107,24 +107,25 @@ impl H1Connection {
                 Next::Input
             }
             Ok(Some(head)) => {
-                self.under_way = Some(UnderWay::new(&head));
-                Next::Asked(ask(&request(&head, peer)))
+                self.in_progress = Some(InProgress::new(&head));
+                Next::Handled(handle(&request(&head, peer)))
             }
             Err(error) => {
-                self.under_way = Some(UnderWay { length: 0, keep_alive: false, is_explicit: false, bodiless: false });
+                self.in_progress =
+                    Some(InProgress { length: 0, keep_alive: false, is_explicit: false, bodiless: false });
                 Next::Refused(error)
             }
         }
     }
 
-    /// The head of the request that is under way, to be answered elsewhere; see [`with_request`].
+    /// The head of the request in progress, to be answered on another thread; see [`with_request`].
     pub(super) fn request_head(&self) -> Vec<u8> {
-        self.under_way.and_then(|under_way| self.input.get(..under_way.length)).unwrap_or_default().to_vec()
+        self.in_progress.and_then(|in_progress| self.input.get(..in_progress.length)).unwrap_or_default().to_vec()
     }
 
     /// Answers the request in progress; the connection then ends if `close`.
     pub(super) fn reply(&mut self, reply: &Reply, close: bool, unix_millis: i64) {
-        let Some(UnderWay { length, keep_alive, is_explicit, bodiless }) = self.under_way.take() else { return };
+        let Some(InProgress { length, keep_alive, is_explicit, bodiless }) = self.in_progress.take() else { return };
         self.last = close || !keep_alive;
         if self.last {
             // Bytes after the last request are ignored.
@@ -169,7 +170,7 @@ impl H1Connection {
     }
 }
 
-impl UnderWay {
+impl InProgress {
     fn new(head: &Head<'_>) -> Self {
         Self {
             length: head.length,
@@ -180,11 +181,11 @@ impl UnderWay {
     }
 }
 
-/// Hands the request whose head this is to `ask`; `None` if it is no whole head.
-pub(super) fn with_request<T>(head: &[u8], peer: Option<&Peer>, ask: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
+/// Passes the request with this head to `handle`; `None` if the head is incomplete.
+pub(super) fn with_request<T>(head: &[u8], peer: Option<&Peer>, handle: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
     let any = head::HeadLimits { bytes: head.len(), headers: head.len() };
     let head = head::parse(head, 0, any).ok()??;
-    Some(ask(&request(&head, peer)))
+    Some(handle(&request(&head, peer)))
 }
 
 fn request<'a>(head: &'a Head<'_>, peer: Option<&'a Peer>) -> Request<'a> {
@@ -192,11 +193,11 @@ fn request<'a>(head: &'a Head<'_>, peer: Option<&'a Peer>) -> Request<'a> {
 }
 
 thread_local! {
-    /// The memory of the last output, for that of the next connection.
+    /// The buffer of the last output, for reuse by the next connection.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Memory beyond this is not kept for other connections. 16 KiB, which most replies fit into.
+/// Larger buffers are not kept for reuse. 16 KiB, which most replies fit into.
 const LARGEST_SPARE: usize = 16 * 1024;
 
 fn spare(mut memory: Vec<u8>) {
@@ -213,7 +214,7 @@ mod tests {
     const LIMITS: head::HeadLimits = head::HeadLimits { bytes: 1_024, headers: 8 };
     const NOW: i64 = 1_787_020_504_000;
 
-    /// What a client gets that sends `input` in pieces of `piece` bytes to a server that answers with the target.
+    /// What a client receives that sends `input` in pieces of `piece` bytes to a server that answers with the target.
     fn conversation(input: &str, piece: usize) -> String {
         let mut h1 = H1Connection::default();
         let mut received = Vec::new();
@@ -226,7 +227,7 @@ mod tests {
                 let echo = |request: &Request<'_>| Reply::text(200, format!("{} {}", request.method, request.target));
                 let reply = match h1.next(LIMITS, None, echo) {
                     Next::Input => break,
-                    Next::Asked(reply) => reply,
+                    Next::Handled(reply) => reply,
                     Next::Refused(error) => Reply::text(400, error.to_string()),
                 };
                 h1.reply(&reply, false, NOW);
@@ -275,7 +276,7 @@ mod tests {
     fn sends_304_without_content_length() {
         let mut h1 = H1Connection::default();
         h1.receive(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
-        assert_eq!(h1.next(LIMITS, None, |_| ()), Next::Asked(()));
+        assert_eq!(h1.next(LIMITS, None, |_| ()), Next::Handled(()));
         h1.reply(&Reply::text(200, "known").cached("public").tagged("\"a\"").not_modified(), false, NOW);
         assert_eq!(
             String::from_utf8_lossy(h1.unsent()),
@@ -306,7 +307,7 @@ mod tests {
     fn holds_no_memory_when_idle() {
         let mut h1 = H1Connection::default();
         h1.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-        assert_eq!(h1.next(LIMITS, None, |_| ()), Next::Asked(()));
+        assert_eq!(h1.next(LIMITS, None, |_| ()), Next::Handled(()));
         assert_eq!(h1.request_head().len(), 28 - 1);
         h1.reply(&Reply::text(200, "ok"), false, NOW);
         h1.sent(h1.unsent().len());

@@ -13,7 +13,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, ServerConnection};
 
 use super::connection::handshake::Handshake;
-use super::connection::{Connection, Context, Socket, Turn};
+use super::connection::{Connection, Context, NextStep, Socket};
 use super::h1;
 use super::poll::Interest;
 use super::slots::Slots;
@@ -188,8 +188,8 @@ impl<'a> Conversation<'a> {
         matches!(self.stage, Stage::Open(_))
     }
 
-    pub fn known_as(&mut self, client_class: ClientClass) {
-        self.connection.slot().known_as(client_class).unwrap();
+    pub fn set_client_class(&mut self, client_class: ClientClass) {
+        self.connection.slot().set_client_class(client_class).unwrap();
     }
 
     /// Runs client and server until both block. The client reads only if `reading`.
@@ -220,7 +220,7 @@ impl<'a> Conversation<'a> {
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             self.client.read_tls(&mut rest).unwrap();
-            // A broken client must expect a fatal alert.
+            // A client that breaks TLS gets a fatal alert instead of close_notify.
             self.goodbye |= self.client.process_new_packets().is_ok_and(|state| state.peer_has_closed());
             let _ = self.client.reader().read_to_end(&mut self.received);
         }
@@ -238,7 +238,7 @@ impl<'a> Conversation<'a> {
         let stage = match self.stage {
             Stage::Handshake(interest) if ready(interest) => match self.connection.handshake(self.now.monotonic) {
                 Handshake::Park(interest) => Stage::Handshake(interest),
-                // Its first request may have come with the end of its handshake.
+                // Its first request may have arrived together with the end of the handshake.
                 Handshake::Done => self.turn(None),
                 Handshake::Failed(why) => Stage::Over(format!("{why:?}")),
             },
@@ -249,7 +249,7 @@ impl<'a> Conversation<'a> {
         true
     }
 
-    /// One turn, and the turns that follow from it.
+    /// Runs one turn, and the turns that it requests.
     fn turn(&mut self, reply: Option<Reply>) -> Stage {
         self.turns += 1;
         let (requests, refusals) = (Cell::new(0), Cell::new(0));
@@ -276,17 +276,17 @@ impl<'a> Conversation<'a> {
         self.requests += requests.get();
         self.refusals += refusals.get();
         match turn {
-            Turn::Park(interest) => Stage::Open(interest),
-            Turn::Again => self.turn(None),
-            Turn::Wait(waiting) => {
+            NextStep::Park(interest) => Stage::Open(interest),
+            NextStep::Again => self.turn(None),
+            NextStep::Wait(waiting) => {
                 assert_eq!(waiting, Waiting::Source(7));
                 // An event from before the wait changes nothing.
-                assert!(matches!(self.connection.turn(&context), Turn::Park(Interest::Nothing)));
+                assert!(matches!(self.connection.turn(&context), NextStep::Park(Interest::Nothing)));
                 let (head, peer) = self.connection.request();
                 let reply = h1::with_request(&head, peer.as_deref(), echo).unwrap();
                 self.turn(Some(reply))
             }
-            Turn::End(why) => Stage::Over(format!("{why:?}")),
+            NextStep::End(why) => Stage::Over(format!("{why:?}")),
         }
     }
 }
@@ -301,7 +301,7 @@ fn echo(request: &Request<'_>) -> Reply {
     Reply::text(200, format!("{} {target} {}", request.method, "x".repeat(length)))
 }
 
-/// A start time.
+/// The start time of every conversation.
 pub fn beginning() -> Now {
     Now { monotonic: Instant::now(), unix_millis: 1_787_020_504_000 }
 }

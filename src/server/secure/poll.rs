@@ -20,16 +20,16 @@ const WOKEN: u64 = u64::MAX;
 pub(super) enum Interest {
     /// Only the end of the connection.
     Nothing,
-    /// Bytes to read.
+    /// Readable.
     Read,
-    /// Room to write.
+    /// Writable.
     Write,
 }
 
 /// A descriptor is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ready {
-    /// As it was given to [`Poller::add`].
+    /// The token that was passed to [`Poller::add`].
     pub(super) token: u64,
     /// Whether the connection is broken.
     pub(super) broken: bool,
@@ -50,7 +50,7 @@ impl Poller {
     pub(super) fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let waker = Waker(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
-        // Each write is an event of its own, so nothing has to be read.
+        // Edge-triggered: each write is a separate event, so the eventfd never has to be read.
         epoll::add(&epoll, &*waker.0, EventData::new_u64(WOKEN), EventFlags::IN | EventFlags::ET)?;
         Ok(Self { epoll, waker })
     }
@@ -114,7 +114,7 @@ impl Interest {
 
 impl Waker {
     pub(super) fn wake(&self) {
-        // It adds up what is written, and has room for 2^64 - 2.
+        // The eventfd's counter adds up the writes, and overflows only after 2^64 - 2 of them.
         let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
     }
 }

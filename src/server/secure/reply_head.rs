@@ -6,17 +6,17 @@ use std::io::Write;
 use crate::api::message::Reply;
 use crate::telemetry::clock::http_date;
 
-/// The maximum size of a head, almost exactly.
+/// The approximate maximum size of a head.
 pub(super) const HEAD: usize = 256;
 
 /// Status line and headers (RFC 9112 §4).
 pub(super) fn write(output: &mut Vec<u8>, reply: &Reply, connection: &str, unix_millis: i64) {
     if reply.code == 200 && reply.extra_headers.is_empty() {
-        usual(output, reply, unix_millis);
+        cached(output, reply, unix_millis);
     } else {
         dated(output, reply, unix_millis);
     }
-    // A 304 may tell the length of what the client has, which some clients then wait for. Writing to memory cannot fail.
+    // A 304 may state the cached document's length, but some clients would wait for a body. Writing to memory cannot fail.
     if reply.code != 304 {
         let _ = write!(output, "Content-Length: {}\r\n", reply.body.len());
     }
@@ -26,7 +26,7 @@ pub(super) fn write(output: &mut Vec<u8>, reply: &Reply, connection: &str, unix_
 
 /// The part of the head that does not depend on the body.
 fn dated(output: &mut Vec<u8>, reply: &Reply, unix_millis: i64) {
-    // Piece by piece, which takes a third of the time that formatting it all would.
+    // Appending piece by piece takes a third of the time of a single format.
     let _ = write!(output, "HTTP/1.1 {} {}\r\n", reply.code, phrase(reply.code));
     for (name, value) in reply.headers() {
         for piece in [name, ": ", value, "\r\n"] {
@@ -38,10 +38,10 @@ fn dated(output: &mut Vec<u8>, reply: &Reply, unix_millis: i64) {
     }
 }
 
-/// What was written last for a good reply without headers of its own, and for which of them.
+/// The last dated head that was written for a 200 without extra headers, and the second and media type that it is for.
 #[derive(Default)]
-struct Usual {
-    /// Since 1970; `None` before the first.
+struct CachedHead {
+    /// The Unix time of the head; `None` before the first.
     second: Option<i64>,
     media_type: &'static str,
     cache_control: &'static str,
@@ -50,28 +50,28 @@ struct Usual {
 
 thread_local! {
     /// One for each media type of metrics.
-    static USUAL: RefCell<[Usual; 3]> = RefCell::default();
+    static USUAL: RefCell<[CachedHead; 3]> = RefCell::default();
 }
 
-/// The same, written once a second.
-fn usual(output: &mut Vec<u8>, reply: &Reply, unix_millis: i64) {
+/// Like [`dated`], but formats the head only once a second.
+fn cached(output: &mut Vec<u8>, reply: &Reply, unix_millis: i64) {
     let second = unix_millis.div_euclid(1_000);
-    USUAL.with_borrow_mut(|usual| {
-        let is_same = |usual: &Usual| {
-            usual.second == Some(second)
-                && usual.media_type == reply.media_type
-                && usual.cache_control == reply.cache_control
+    USUAL.with_borrow_mut(|cached| {
+        let is_same = |cached: &CachedHead| {
+            cached.second == Some(second)
+                && cached.media_type == reply.media_type
+                && cached.cache_control == reply.cache_control
         };
-        if !usual.iter().any(is_same) {
-            usual.rotate_right(1);
-            let [first, ..] = usual;
+        if !cached.iter().any(is_same) {
+            cached.rotate_right(1);
+            let [first, ..] = cached;
             let Reply { media_type, cache_control, .. } = *reply;
             first.text.clear();
             dated(&mut first.text, reply, unix_millis);
             (first.second, first.media_type, first.cache_control) = (Some(second), media_type, cache_control);
         }
-        if let Some(usual) = usual.iter().find(|usual| is_same(usual)) {
-            output.extend_from_slice(&usual.text);
+        if let Some(cached) = cached.iter().find(|cached| is_same(cached)) {
+            output.extend_from_slice(&cached.text);
         }
     });
 }

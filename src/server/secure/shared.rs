@@ -107,21 +107,21 @@ impl Shared {
         self.acceptors.load(Ordering::SeqCst) == 0
     }
 
-    /// Calls `tell` only for the first pause.
-    pub(super) fn accepting_paused(&self, tell: impl FnOnce()) {
+    /// Calls `log` only for the first pause.
+    pub(super) fn accepting_paused(&self, log: impl FnOnce()) {
         if !self.paused.swap(true, Ordering::Relaxed) {
-            tell();
+            log();
         }
     }
 
     /// Whether accepting has been paused since no connection was waiting.
-    pub(super) fn is_short(&self) -> bool {
+    pub(super) fn is_out_of_resources(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
     }
 
-    pub(super) fn accepting_again(&self, tell: impl FnOnce()) {
+    pub(super) fn accepting_again(&self, log: impl FnOnce()) {
         if self.paused.swap(false, Ordering::Relaxed) {
-            tell();
+            log();
         }
     }
 

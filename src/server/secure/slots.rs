@@ -35,9 +35,9 @@ pub(super) struct Slot {
 impl Slots {
     /// The slots that the limits and the maximum number of open files allow.
     pub(super) fn new(limits: &Limits, files: usize, counters: Arc<Counters>) -> Self {
-        // As many again as connections to pods that are kept, for those in use.
+        // Kept connections to pods, and as many for connections in use.
         let spare = limits.connection.spare_files.max(2 * limits.kept.most(files));
-        // With few files, half of them, because the rest of the program needs some too.
+        // If few files may be open, connections may use half of them.
         let most = limits.connection.count.min(files.saturating_sub(spare).max(files / 2)) as u64;
         Self {
             most,
@@ -61,7 +61,7 @@ impl Slots {
     }
 
     /// Whether an unverified connection has to be evicted for a new one.
-    pub(super) fn is_crowded(&self) -> bool {
+    pub(super) fn must_evict(&self) -> bool {
         self.taken(ClientClass::Unverified) > self.unverified
     }
 
@@ -101,7 +101,7 @@ impl Slot {
     }
 
     /// Changes the class once the handshake is done.
-    pub(super) fn known_as(&mut self, client_class: ClientClass) -> Result<(), Refused> {
+    pub(super) fn set_client_class(&mut self, client_class: ClientClass) -> Result<(), Refused> {
         let slots = &self.slots;
         let ordinary = slots.all().saturating_sub(slots.taken(ClientClass::FrontProxy));
         if client_class == ClientClass::Verified && ordinary > slots.most - slots.front_proxies {
@@ -163,14 +163,14 @@ mod tests {
     fn reserves_slots_for_verified_clients() {
         let slots = slots(200, 1_000);
         let unverified: Vec<Slot> = (0..100).map(|_| slots.enter().unwrap()).collect();
-        assert!(!slots.is_crowded());
+        assert!(!slots.must_evict());
         let another = slots.enter().unwrap();
-        assert!(slots.is_crowded());
+        assert!(slots.must_evict());
         drop(another);
-        assert!(!slots.is_crowded());
+        assert!(!slots.must_evict());
         let known = |client_class| {
             let mut slot = slots.enter().unwrap();
-            slot.known_as(client_class).map(|()| slot)
+            slot.set_client_class(client_class).map(|()| slot)
         };
         let clients: Vec<Slot> = (0..96).map(|_| known(ClientClass::Verified).unwrap()).collect();
         assert_eq!(known(ClientClass::Verified).map(drop), Err(Refused::Reserved));

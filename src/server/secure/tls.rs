@@ -30,9 +30,9 @@ pub(super) fn config(key: Arc<CertifiedKey>, from: TlsVersion) -> Result<Arc<Ser
         .with_protocol_versions(versions)?
         .with_client_cert_verifier(possession)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
-    // HTTP/1.0 is for clients that offer nothing else.
+    // HTTP/1.0 serves clients that offer nothing else.
     config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
-    // A resumed session would keep a certificate after its authority was removed.
+    // A resumed session would keep a client certificate valid after its authority was removed.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
@@ -44,7 +44,7 @@ thread_local! {
     static PROVED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Reads from the client by way of `read`; true if it proved possession of its certificate's key in doing so.
+/// Calls `read`, which reads from the client; also returns whether the client proved possession of its certificate's key.
 pub(super) fn proves<T>(read: impl FnOnce() -> T) -> (T, bool) {
     PROVED.set(false);
     let result = read();

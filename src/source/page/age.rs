@@ -58,7 +58,7 @@ const SETS: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Found, Page, PageBody, Query, Want};
+    use super::super::{Found, Page, PageBody, Query, WantedValues};
     use super::*;
     use crate::config::limits::Limits;
     use crate::config::model::Format;
@@ -71,8 +71,8 @@ mod tests {
         let selectors = vec![VectorSelector::named("rows")];
         let query = Query::Series { selectors, or_number: false, age: Some(VectorSelector::named("pushed")) };
         let wants = [
-            Want { id: 0, query },
-            Want {
+            WantedValues { id: 0, query },
+            WantedValues {
                 id: 1,
                 query: Query::Series { selectors: vec![VectorSelector::named("rows")], or_number: false, age: None },
             },

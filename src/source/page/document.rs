@@ -4,7 +4,7 @@ use std::io::Read;
 
 use serde_json::Value as Document;
 
-use super::{BodyError, Found, Items, Page, PageBody, PageItem, PartValue, Query, Refusal, Want, number};
+use super::{BodyError, Found, Items, Page, PageBody, PageItem, PartValue, Query, Refusal, WantedValues, number};
 use crate::config::limits::Limits;
 use crate::config::model::{Format, ItemText};
 use crate::parse::json::{self, Path};
@@ -26,7 +26,7 @@ pub(super) fn bytes(body: &mut PageBody<'_>, limits: &Limits) -> Result<Vec<u8>,
     let mut bytes = Vec::new();
     body.reader.take(most + 1).read_to_end(&mut bytes).map_err(BodyError::Io)?;
     match bytes.len() as u64 > most {
-        true if most == limits.page.max_json as u64 => Err(BodyError::LargerThanAny(most)),
+        true if most == limits.page.max_json as u64 => Err(BodyError::ExceedsGlobalLimit(most)),
         true => Err(BodyError::TooLarge(most)),
         false => Ok(bytes),
     }
@@ -37,16 +37,16 @@ pub(super) fn lines(body: &mut PageBody<'_>, limits: &Limits) -> Result<Vec<u8>,
     let bytes = bytes(body, limits)?;
     match body.delimited || bytes.ends_with(b"\n") {
         true => Ok(bytes),
-        false => Err(BodyError::CutOff),
+        false => Err(BodyError::Truncated),
     }
 }
 
-/// The page of a document, with the values that each want selects.
+/// The page of a document, with the results for all wanted values.
 pub(super) fn page(
     document: &Document,
     format: Format,
     bytes: &[u8],
-    wants: &[Want],
+    wants: &[WantedValues],
     at: i64,
     limits: &Limits,
 ) -> Page {
@@ -71,7 +71,7 @@ pub(super) fn page(
     Page::of_values(format, bytes.len(), found, at)
 }
 
-/// The result of a want, or the error that the document reports instead. Jolokia answers 200 with `error` and `status`
+/// The result for wanted values, or the error that the document reports instead. Jolokia answers 200 with `error` and `status`
 /// inside, for each of its requests, and a value that could not be read must not count as missing.
 fn or_error(parts: usize, find: impl Fn(&Document) -> Found, document: &Document) -> Found {
     let found = find(document);
@@ -99,7 +99,7 @@ fn or_error(parts: usize, find: impl Fn(&Document) -> Found, document: &Document
     }
 }
 
-/// Whether a part of the expression has no value.
+/// Whether any part of the expression has no value.
 fn lacks_a_part(found: &Found, parts: usize) -> bool {
     match found {
         Found::Items(items) => (0..parts).any(|part| items.iter().all(|item| item.of_part(part).next().is_none())),
@@ -143,7 +143,7 @@ fn text((key, item): KeyedItem<'_>, from: &ItemText) -> Option<String> {
     }
 }
 
-/// The namespace that an item describes. A value that is not text counts as another namespace than the requesting one.
+/// The namespace that an item describes. A value that is not text counts as a namespace other than the requested one.
 fn namespace(item: KeyedItem<'_>, from: &ItemText) -> Option<String> {
     text(item, from).or_else(|| match from {
         ItemText::Key => None,

@@ -1,15 +1,15 @@
-//! The result of one want on a page.
+//! The values that a page has for one rule.
 
 use std::hash::{Hash, Hasher};
 
 use super::refusal::Refusal;
 
-/// The result of one [`Want`](super::Want) on a page.
+/// The result of one [`WantedValues`](super::WantedValues) on a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// Positions among the page's series.
     Series(Vec<u32>),
-    /// Values of a JSON page.
+    /// The items of a page of JSON, YAML, CSV or text.
     Items(Vec<PageItem>),
     Number(f64),
     /// The values are unusable.
@@ -19,14 +19,14 @@ pub enum Found {
 /// One item of a page of JSON, YAML or CSV, one match of a regular expression, or the page itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PageItem {
-    /// The object's name in the item.
-    pub namespace: Option<String>,
     /// The namespace in the item.
+    pub namespace: Option<String>,
+    /// The object's name in the item.
     pub name: Option<String>,
     /// The labels of an external metric's value.
     pub labels: Vec<(String, String)>,
     pub values: Vec<PartValue>,
-    /// The parts of the expression, as bits, that have no value because an existing container is empty.
+    /// One bit for each part of the expression that has no value because an existing container is empty.
     pub empty: u32,
 }
 

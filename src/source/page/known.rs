@@ -22,14 +22,14 @@ struct Known {
     /// The number of pages with few known series since the page was recorded.
     unfamiliar: u32,
     /// The number of such pages after which another page is recorded.
-    patience: u32,
+    relearn_after: u32,
 }
 
-/// The first value of [`Known::patience`]. It doubles each time, because pods of several programs may alternate.
-const MIN_PATIENCE: u32 = 8;
+/// The first value of [`Known::relearn_after`]. It doubles each time, because pods of several programs may alternate.
+const MIN_RELEARN_AFTER: u32 = 8;
 
-/// The maximum of [`Known::patience`].
-const MAX_PATIENCE: u32 = 4_096;
+/// The maximum of [`Known::relearn_after`].
+const MAX_RELEARN_AFTER: u32 = 4_096;
 
 impl KnownPage {
     /// No known series. `taken` counts the bytes of all known pages, at most `most`.
@@ -46,11 +46,11 @@ impl KnownPage {
     /// Whether to record the next page.
     pub(super) fn should_record(&self) -> bool {
         let mut known = self.lock();
-        let is_due = known.unfamiliar >= known.patience;
+        let is_due = known.unfamiliar >= known.relearn_after;
         if is_due {
             // Only one of the pages that are parsed concurrently.
             known.unfamiliar = 0;
-            known.patience = (2 * known.patience).clamp(MIN_PATIENCE, MAX_PATIENCE);
+            known.relearn_after = (2 * known.relearn_after).clamp(MIN_RELEARN_AFTER, MAX_RELEARN_AFTER);
         }
         is_due
     }
@@ -113,12 +113,12 @@ mod tests {
             })
         };
         assert_eq!(recorded(1).count(), 1);
-        assert_eq!(recorded(1 + MIN_PATIENCE).count(), 1);
+        assert_eq!(recorded(1 + MIN_RELEARN_AFTER).count(), 1);
         // Less and less often, but never stops.
-        let (first, last) = (recorded(100 * MAX_PATIENCE).count(), recorded(100 * MAX_PATIENCE).count());
+        let (first, last) = (recorded(100 * MAX_RELEARN_AFTER).count(), recorded(100 * MAX_RELEARN_AFTER).count());
         assert!(first > last && last == 100, "{first}, {last}");
         known.lock().unfamiliar = 0;
-        (0..100 * MAX_PATIENCE).for_each(|_| known.count(2, 4));
+        (0..100 * MAX_RELEARN_AFTER).for_each(|_| known.count(2, 4));
         assert!(!known.should_record());
     }
 

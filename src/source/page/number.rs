@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::{BodyError, Found, Page, PageBody, Query, Refusal, Want};
+use super::{BodyError, Found, Page, PageBody, Query, Refusal, WantedValues};
 use crate::config::model::Format;
 use metriclet_exposition as exposition;
 
@@ -18,8 +18,8 @@ pub(super) fn head(body: &mut PageBody<'_>) -> Result<Vec<u8>, BodyError> {
     Ok(head)
 }
 
-/// Parses the page of this head, which must be one number.
-pub(super) fn read(head: &[u8], is_delimited: bool, wants: &[Want], at: i64) -> Result<Page, BodyError> {
+/// Parses the page that starts with `head`, which must be one number.
+pub(super) fn read(head: &[u8], is_delimited: bool, wants: &[WantedValues], at: i64) -> Result<Page, BodyError> {
     if head.len() > LONGEST_NUMBER {
         return Err(BodyError::Number);
     }
@@ -27,7 +27,7 @@ pub(super) fn read(head: &[u8], is_delimited: bool, wants: &[Want], at: i64) -> 
     let value = textual(text).ok_or(BodyError::Number)?;
     // The number may be truncated.
     if !is_delimited && !head.ends_with(b"\n") {
-        return Err(BodyError::CutOff);
+        return Err(BodyError::Truncated);
     }
     let found = |query: &Query| match query {
         Query::Number | Query::Named { number: true, .. } | Query::Series { or_number: true, .. } => {

@@ -1,10 +1,10 @@
-//! Why a well-formed page has no usable value for a want.
+//! Why a well-formed page has no usable value for a rule.
 
 use std::fmt;
 
 use crate::config::model::Format;
 
-/// Why a well-formed page has no usable value for a [`Want`](super::Want).
+/// Why a well-formed page has no usable value for a [`WantedValues`](super::WantedValues).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The rule selects more series than the limit.

@@ -2,12 +2,17 @@
 
 use std::time::Instant;
 
-use super::{BodyError, Found, Page, PageBody, PageItem, PartValue, Query, Refusal, Want, document, number};
+use super::{BodyError, Found, Page, PageBody, PageItem, PartValue, Query, Refusal, WantedValues, document, number};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
 use crate::parse::regex::Pattern;
 
-pub(super) fn read(body: &mut PageBody<'_>, wants: &[Want], at: i64, limits: &Limits) -> Result<Page, BodyError> {
+pub(super) fn read(
+    body: &mut PageBody<'_>,
+    wants: &[WantedValues],
+    at: i64,
+    limits: &Limits,
+) -> Result<Page, BodyError> {
     let bytes = document::lines(body, limits)?;
     // Numbers are ASCII in every encoding of such pages.
     let text = String::from_utf8_lossy(&bytes);

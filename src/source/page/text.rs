@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::age;
 use super::unmatched::{NearNames, Unmatched};
-use super::wanted::WantState;
-use super::{BodyError, Found, Page, PageBody, Query, Refusal, Series, Want};
+use super::wanted::WantedState;
+use super::{BodyError, Found, Page, PageBody, Query, Refusal, Series, WantedValues};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
 use metriclet_exposition::{ExpositionLimits, Labels, Parser, Sample, Sink};
@@ -18,7 +18,7 @@ pub(super) fn read(
     body: &mut PageBody<'_>,
     head: &[u8],
     format: Format,
-    wants: &[Want],
+    wants: &[WantedValues],
     at: i64,
     limits: &Limits,
 ) -> Result<Page, BodyError> {
@@ -85,12 +85,12 @@ const HINTS: usize = 64 * 1024;
 /// The metric with the start time of the process, which most client libraries export.
 const PROCESS_START: &str = "process_start_time_seconds";
 
-/// Keeps the series that rules use, within the limits of each want.
+/// Keeps the series that rules use, within each rule's limits.
 struct SeriesCollector<'a> {
-    wants: Vec<WantState<'a>>,
+    wants: Vec<WantedState<'a>>,
     series: Vec<Series>,
     /// The keys are already hashes, with a random key per page.
-    seen: HashSet<u64, BuildHasherDefault<AsItIs>>,
+    seen: HashSet<u64, BuildHasherDefault<IdentityHasher>>,
     key: RandomState,
     bytes: usize,
     /// The start times of the page's processes.
@@ -103,8 +103,8 @@ struct SeriesCollector<'a> {
 }
 
 impl<'a> SeriesCollector<'a> {
-    fn new(wants: &'a [Want], limits: &'a Limits) -> Self {
-        let wants: Vec<_> = wants.iter().map(WantState::new).collect();
+    fn new(wants: &'a [WantedValues], limits: &'a Limits) -> Self {
+        let wants: Vec<_> = wants.iter().map(WantedState::new).collect();
         let is_absent = wants.iter().any(|want| want.absent().next().is_some());
         Self {
             wants,
@@ -137,10 +137,10 @@ impl<'a> SeriesCollector<'a> {
     }
 
     fn compare(&mut self) {
-        self.names.compare(self.wants.iter().flat_map(WantState::absent));
+        self.names.compare(self.wants.iter().flat_map(WantedState::absent));
     }
 
-    /// The suggestions for selectors that match nothing, for each want that has some.
+    /// The suggestions for selectors that match nothing, by the ids of the wanted values.
     fn unmatched(&mut self) -> Vec<(u64, Vec<Unmatched>)> {
         self.compare();
         let mut left = HINTS;
@@ -209,7 +209,7 @@ impl Sink for SeriesCollector<'_> {
         }
     }
 
-    // Of most pages few series are wanted: the loop over the lines is faster without this code inside.
+    // Rules use few series of most pages: the loop over the lines is faster without this code inside.
     #[inline(never)]
     fn sample(&mut self, sample: &Sample<'_>) {
         // Two start times show that the page describes several processes.
@@ -258,14 +258,14 @@ impl Sink for SeriesCollector<'_> {
     }
 }
 
-/// Name and labels in any order as one number, and the number of labels. Two series with the same 64 bits are treated
-/// as one, so that the rule fails rather than adding a series twice.
+/// A hash of the name and of the labels in any order, and the number of labels. Two series with the same hash are
+/// treated as one, so that the rule fails rather than adding a series twice.
 fn identity(sample: &Sample<'_>, key: &RandomState) -> (u64, usize) {
     let (mut labels, mut count) = (0u64, 0);
     for (name, value) in sample.labels.iter() {
         let mut hasher = key.build_hasher();
         hasher.write(name.as_bytes());
-        // Not a byte of UTF-8; it ends the name.
+        // This byte does not occur in UTF-8, so it ends the name.
         hasher.write_u8(0xff);
         hasher.write(value.as_bytes());
         labels = labels.wrapping_add(hasher.finish());
@@ -279,9 +279,9 @@ fn identity(sample: &Sample<'_>, key: &RandomState) -> (u64, usize) {
 
 /// A hasher for keys that are already hashes.
 #[derive(Default)]
-struct AsItIs(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for AsItIs {
+impl Hasher for IdentityHasher {
     fn write(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|byte| self.write_u64(self.0.rotate_left(8) ^ u64::from(*byte)));
     }
@@ -308,7 +308,7 @@ mod tests {
         let expr = Expr::parse(value, &promql::Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 }).unwrap();
         let query = Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false, age: None };
         let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None, known: None };
-        let page = read(&mut body, &[], Format::Prometheus, &[Want { id: 0, query }], 0, &limits).unwrap();
+        let page = read(&mut body, &[], Format::Prometheus, &[WantedValues { id: 0, query }], 0, &limits).unwrap();
         let found = match page.found(0).unwrap() {
             Found::Series(positions) => Ok(page.series(positions).map(Series::value).collect()),
             Found::Refused(refusal) => Err(refusal.clone()),

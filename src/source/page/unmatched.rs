@@ -39,9 +39,8 @@ const SHOWN_TOGETHER: usize = 192;
 /// pages have.
 const NOTED: usize = 64 * 1024;
 
-/// The maximum number of names of a page that are compared with those of selectors. 50,000, some milliseconds: a page
-/// has a few hundred, and most selectors match.
-/// selectors find theirs.
+/// The maximum number of comparisons between names of a page and those of selectors. 50,000 take some milliseconds; a
+/// page has a few hundred names, and most selectors match.
 const COMPARISONS: usize = 50_000;
 
 /// The names of a page's metrics; only the most similar ones are kept.
@@ -150,7 +149,7 @@ impl fmt::Display for Hint {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Page, PageBody, Query, Want};
+    use super::super::{Page, PageBody, Query, WantedValues};
     use super::*;
     use crate::config::limits::Limits;
     use crate::config::model::Format;
@@ -161,12 +160,12 @@ mod tests {
         let limits = promql::Limits { bytes: 1_000, depth: 8, nodes: 32, regex: 4_096 };
         let wants = values.iter().zip(0..).map(|(value, id)| {
             let expr = Expr::parse(value, &limits).unwrap();
-            Want {
+            WantedValues {
                 id,
                 query: Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false, age: None },
             }
         });
-        let wants: Vec<Want> = wants.collect();
+        let wants: Vec<WantedValues> = wants.collect();
         let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None, known: None };
         let page = Page::read(&mut body, Some(Format::Prometheus), &wants, 0, &Limits::default()).unwrap();
         let text = |unmatched: &Unmatched| format!("{}: {}", unmatched.selector, unmatched.hint);

@@ -7,8 +7,8 @@ use crate::promql::{Expr, VectorSelector, Window};
 
 /// The series or values that one rule needs from every page of its source.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Want {
-    /// Identifies the want on a [`Page`](super::Page).
+pub struct WantedValues {
+    /// Identifies the result on a [`Page`](super::Page).
     pub id: u64,
     /// The content to select.
     pub query: Query,
@@ -59,12 +59,12 @@ pub struct Items {
 }
 
 impl Query {
-    /// The want of a rule. `number`: whether a bare number on its pages can only be this metric.
+    /// The query of a rule. `number`: whether a bare number on its pages can only be this metric.
     pub fn of(rule: &Rule, number: bool) -> Self {
         match &rule.value {
             Value::Series(expr) => Self::Series {
-                selectors: expr.selectors().map(VectorSelector::loosened).collect(),
-                // Without `value`, for the only object that the page describes.
+                selectors: expr.selectors().map(VectorSelector::without_placeholders).collect(),
+                // The rule has no `value`, and the page describes only one object.
                 or_number: *expr == Expr::Selector(VectorSelector::named(&rule.name))
                     && !matches!(rule.identity, Identity::Labels { .. }),
                 age: rule.age_from.clone(),
@@ -81,7 +81,7 @@ impl Query {
         }
     }
 
-    /// Without matchers on labels that differ from those on the page: series are selected later.
+    /// Removes the matchers for which `on` is true, whose labels are not those on the page: series are selected later.
     #[must_use]
     pub fn without_matchers(mut self, on: impl Fn(&str) -> bool) -> Self {
         if let Self::Series { selectors, .. } = &mut self {
@@ -92,7 +92,7 @@ impl Query {
         self
     }
 
-    /// The windows of its selectors that have one.
+    /// The windows of the selectors that have a range or an offset.
     pub fn windows(&self) -> impl Iterator<Item = Window> {
         let selectors = match self {
             Self::Series { selectors, .. } => selectors.as_slice(),

@@ -1,11 +1,11 @@
-//! The state of a want while a page of text is read.
+//! The state of wanted values while a page of text is read.
 
 use super::unmatched::{Hint, NearNames, Unmatched};
-use super::{Query, Refusal, Want};
+use super::{Query, Refusal, WantedValues};
 use crate::promql::{Matcher, VectorSelector};
 use metriclet_exposition::{Labels, Sample};
 
-pub(super) struct WantState<'a> {
+pub(super) struct WantedState<'a> {
     pub(super) id: u64,
     pub(super) query: &'a Query,
     selectors: Vec<SelectorState<'a>>,
@@ -13,7 +13,7 @@ pub(super) struct WantState<'a> {
     pub(super) found: Result<Vec<u32>, Refusal>,
 }
 
-/// One selector of a want.
+/// One selector of the wanted values.
 struct SelectorState<'a> {
     name: Option<&'a str>,
     matchers: &'a [Matcher],
@@ -26,8 +26,8 @@ struct SelectorState<'a> {
     met: Vec<bool>,
 }
 
-impl<'a> WantState<'a> {
-    pub(super) fn new(want: &'a Want) -> Self {
+impl<'a> WantedState<'a> {
+    pub(super) fn new(want: &'a WantedValues) -> Self {
         let selectors = match &want.query {
             Query::Series { selectors, age, .. } => selectors.iter().chain(age).map(SelectorState::new).collect(),
             Query::Named { name, .. } => vec![SelectorState::named(name)],

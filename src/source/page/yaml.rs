@@ -1,11 +1,16 @@
 //! A YAML page.
 
-use super::{BodyError, Page, PageBody, Want, document};
+use super::{BodyError, Page, PageBody, WantedValues, document};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
 use crate::parse::yaml::{YamlLimits, page};
 
-pub(super) fn read(body: &mut PageBody<'_>, wants: &[Want], at: i64, limits: &Limits) -> Result<Page, BodyError> {
+pub(super) fn read(
+    body: &mut PageBody<'_>,
+    wants: &[WantedValues],
+    at: i64,
+    limits: &Limits,
+) -> Result<Page, BodyError> {
     let bytes = document::lines(body, limits)?;
     // Keys count too, and positions are kept for a while.
     let nodes = document::max_values(body, limits) / 4;

@@ -8,10 +8,10 @@ use super::Upstream;
 use crate::config::model::Target;
 use crate::parse::duration::millis;
 use crate::parse::escape::Escaped;
+use crate::source::alternation::FirstAlternation;
 use crate::source::error::SourceError;
 use crate::source::page::Page;
 use crate::source::state::{Change, Fetched};
-use crate::source::turns::FirstTurn;
 
 impl Upstream {
     pub(super) fn fetched(&self, since: Instant, bytes: u64, samples: u64) -> Fetched {
@@ -21,7 +21,7 @@ impl Upstream {
 
     /// Counts a fetch, and logs when a URL starts to fail or recovers. A fetch that its request's deadline cut short
     /// says nothing about the URL.
-    pub(super) fn tell(
+    pub(super) fn report(
         &self,
         url: &str,
         fetched: Result<(Fetched, impl Fn() -> String), &SourceError>,
@@ -32,7 +32,7 @@ impl Upstream {
             true => Change::None,
             false => self.states().note(url, now, fetched.as_ref().map(|(page, _)| *page).map_err(|error| *error)),
         };
-        // Among a thousand pods, some always fail.
+        // Changes are not logged: among a thousand pods, some always fail.
         let change = if self.source.is_of_pods() {
             self.states().sweep(now, millis(self.shared.limits.cache.pod_state));
             Change::None
@@ -58,12 +58,12 @@ impl Upstream {
         }
     }
 
-    /// Counts, and logs once, that processes with different pages take turns behind a URL.
-    pub(super) fn note_turn(&self, url: &str, page: &Page) {
+    /// Counts, and logs once, that processes with different pages alternate behind a URL.
+    pub(super) fn note_alternation(&self, url: &str, page: &Page) {
         if self.source.shared_url().is_none() {
             return;
         }
-        let Some(FirstTurn(is_first)) = self.states().note_page(url, page.mark()) else { return };
+        let Some(FirstAlternation(is_first)) = self.states().note_page(url, page.mark()) else { return };
         self.counters.turns.increment();
         if is_first {
             warn!(
@@ -74,7 +74,7 @@ impl Upstream {
         }
     }
 
-    /// The source's name for the log, with the page's path where it has several pages.
+    /// The source's name for the log, with the page's path if it has several pages.
     pub(super) fn named(&self, url: &str) -> String {
         let name = &self.source.name;
         match &self.source.target {

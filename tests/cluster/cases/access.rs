@@ -6,7 +6,7 @@ use super::fixture::{ROUTES, config, path, source};
 use crate::common::Answer;
 use crate::common::tls::Authority;
 use crate::installed::{Installed, VERSIONS, values};
-use crate::plane::{Plane, client};
+use crate::plane::{ControlPlane, client};
 
 /// `alice`, the group `on-call` and the service account `reader` may get the metric `busy` of pods in `shop`; `other`
 /// has no permissions.
@@ -42,13 +42,13 @@ subjects:
 const FORGED: &str = "X-Remote-User: admin\r\nX-Remote-Group: system:masters\r\n";
 
 /// The header with the token of a service account in `shop`.
-pub fn bearer(plane: &Plane, account: &str) -> String {
+pub fn bearer(plane: &ControlPlane, account: &str) -> String {
     let token = plane.admin().run(&["create", "token", account, "--namespace=shop"]).unwrap();
     format!("Authorization: Bearer {}\r\n", token.trim_end())
 }
 
 /// Creates the users and their permissions.
-pub fn grant(plane: &Plane) {
+pub fn grant(plane: &ControlPlane) {
     plane.admin().apply(ROLE);
 }
 
@@ -57,7 +57,7 @@ fn granted(route: &str) -> bool {
     route.starts_with("namespaces/shop/pods/")
 }
 
-pub fn through_the_api_server(plane: &mut Plane) {
+pub fn through_the_api_server(plane: &mut ControlPlane) {
     grant(plane);
     let source = source();
     let installed = Installed::start(plane, &config(&source));
@@ -107,7 +107,7 @@ pub fn through_the_api_server(plane: &mut Plane) {
 
 /// A rule for each kind of request, as docs/access.md lists them: the user of a line may send its request, and none of
 /// those in other lines.
-pub fn as_documented(plane: &mut Plane) {
+pub fn as_documented(plane: &mut ControlPlane) {
     grant(plane);
     let source = source();
     let installed = Installed::start(plane, &config(&source));
@@ -153,14 +153,14 @@ pub fn as_documented(plane: &mut Plane) {
 }
 
 /// Both reject the request, with the same Status.
-fn refused_alike(plane: &Plane, installed: &Installed, target: &str, headers: &str) {
+fn refused_alike(plane: &ControlPlane, installed: &Installed, target: &str, headers: &str) {
     let [theirs, ours] = [plane.ask(None, target, headers), installed.ask_directly(None, target, headers)];
     let status = |answer: &Answer| -> Value { serde_json::from_str(&answer.body).unwrap() };
     assert!(theirs.code == 403 || theirs.code == 401, "{theirs:?}");
     assert_eq!((ours.code, status(&ours)), (theirs.code, status(&theirs)), "{target}");
 }
 
-pub fn directly_at_the_listener(plane: &mut Plane) {
+pub fn directly_at_the_listener(plane: &mut ControlPlane) {
     grant(plane);
     let source = source();
     let installed = Installed::start(plane, &config(&source));
@@ -197,7 +197,7 @@ pub fn directly_at_the_listener(plane: &mut Plane) {
     }
 }
 
-pub fn forged_headers(plane: &mut Plane) {
+pub fn forged_headers(plane: &mut ControlPlane) {
     grant(plane);
     let source = source();
     let installed = Installed::start(plane, &config(&source));

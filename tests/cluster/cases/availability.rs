@@ -16,7 +16,7 @@ use crate::common::upstream::{Gate, Upstream, page};
 use crate::common::{replace, run};
 use crate::installed::{Installed, VERSIONS, services, values};
 use crate::kubectl::Kubectl;
-use crate::plane::{Plane, client};
+use crate::plane::{ControlPlane, client};
 use crate::process::eventually;
 use crate::relay::{Pace, Relay};
 use crate::watch::Watch;
@@ -25,7 +25,7 @@ use crate::watch::Watch;
 const OFTEN: Duration = Duration::from_millis(100);
 
 /// kube-apiserver fetches discovery and OpenAPI once a minute, and logs no error.
-pub fn becomes_available(plane: &mut Plane) {
+pub fn becomes_available(plane: &mut ControlPlane) {
     let source = source();
     let mut installed = Installed::start(plane, &config(&source));
     let since = Instant::now();
@@ -75,7 +75,7 @@ fn available_since(admin: &Kubectl) -> Vec<String> {
 }
 
 /// Discovery is served in every situation.
-pub fn stays_available(plane: &mut Plane) {
+pub fn stays_available(plane: &mut ControlPlane) {
     let (gate, asked) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
     let (door, counter) = (gate.clone(), asked.clone());
     let upstream = Upstream::start(move |_, stream| {
@@ -216,7 +216,7 @@ pub fn stays_available(plane: &mut Plane) {
 }
 
 /// While kube-apiserver is down, known authorities stay trusted, and requests that need a review are errors.
-pub fn outlives_an_api_server(plane: &mut Plane) {
+pub fn outlives_an_api_server(plane: &mut ControlPlane) {
     grant(plane);
     let source = source();
     let installed = Installed::start(plane, &config(&source));

@@ -3,10 +3,10 @@
 use super::fixture::{ROUTES, config, path, source};
 use crate::installed::{Installed, VERSIONS, services};
 use crate::kubectl::Kubectl;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 
 /// The aggregation layer sends a header line for each group.
-pub fn in_many_groups(plane: &mut Plane) {
+pub fn in_many_groups(plane: &mut ControlPlane) {
     let source = source();
     let installed = Installed::start(plane, &config(&source));
     let groups: Vec<_> = (0..500).map(|number| format!("https://login.example.com/groups/team-{number}")).collect();
@@ -29,7 +29,7 @@ fn a_namespace_is_deleted(admin: &Kubectl, timeout: &str) -> Result<String, Stri
     admin.run(&["delete", "namespace", "short-lived", timeout])
 }
 
-pub fn nothing_else_suffers(plane: &mut Plane) {
+pub fn nothing_else_suffers(plane: &mut ControlPlane) {
     let source = source();
     let admin = plane.admin();
     let services = services();

@@ -14,13 +14,13 @@ use super::production::every;
 use crate::installed::{VERSIONS, services, values};
 use crate::kubectl::Kubectl;
 use crate::node::run_pod;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::eventually;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const NAMESPACE: &str = "--namespace=custom-metrics";
 
-pub fn comes_stays_and_goes(plane: &mut Plane) {
+pub fn comes_stays_and_goes(plane: &mut ControlPlane) {
     let admin = plane.admin();
     let [first, second] = services();
     admin.run(&["delete", "--ignore-not-found", &first, &second, "namespace/custom-metrics"]).unwrap();
@@ -61,7 +61,7 @@ impl Chart<'_> {
     }
 }
 
-fn by(plane: &Plane, chart: &Chart<'_>) {
+fn by(plane: &ControlPlane, chart: &Chart<'_>) {
     let admin = &chart.admin;
     let before = every("", admin);
     let source = source();

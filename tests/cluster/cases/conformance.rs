@@ -13,7 +13,7 @@ use crate::adapter::Adapter;
 use crate::common::file;
 use crate::common::upstream::{Upstream, page};
 use crate::installed::Installed;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::eventually;
 
 /// Users that have only the permissions that a check needs, and pods for adapters that list them.
@@ -84,7 +84,7 @@ type Report = BTreeMap<String, (String, String)>;
 
 /// A server, its certificates, and the options of the suite.
 struct Subject<'a> {
-    plane: &'a Plane,
+    plane: &'a ControlPlane,
     address: SocketAddr,
     certificates: &'a Path,
     arguments: Vec<String>,
@@ -157,12 +157,12 @@ fn documented(section: &str) -> BTreeSet<String> {
     rows.filter_map(|line| line.strip_prefix("| `")?.split('`').next()).map(str::to_owned).collect()
 }
 
-fn prepare(plane: &Plane) {
+fn prepare(plane: &ControlPlane) {
     // A controller creates the service account of a new namespace.
     eventually("users and pods exist", || plane.admin().run_with_input(&["apply", "-f", "-"], USERS_AND_PODS));
 }
 
-pub fn of_metriclet(plane: &mut Plane) {
+pub fn of_metriclet(plane: &mut ControlPlane) {
     prepare(plane);
     let value = file("page", PAGE);
     let read = value.clone();
@@ -199,7 +199,7 @@ pub fn of_metriclet(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-pub fn of_the_go_library(plane: &mut Plane) {
+pub fn of_the_go_library(plane: &mut ControlPlane) {
     let Some(program) = env::var_os("METRICLET_TEST_ADAPTER").map(PathBuf::from) else {
         assert!(env::var_os("CI").is_none(), "the test adapter is missing");
         println!("skipped: the test adapter of the Go library is missing; scripts/test-cluster builds it");

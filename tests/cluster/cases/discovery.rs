@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fixture::{config, source};
 use crate::installed::{Installed, VERSIONS};
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::eventually;
 
 /// The metrics of the fixture, by resource: the name and scope of each, and the metric.
@@ -16,7 +16,7 @@ const METRICS: [[&str; 3]; 4] = [
 ];
 
 /// kube-apiserver uses aggregated discovery and both versions of OpenAPI.
-pub fn is_passed_on(plane: &mut Plane) {
+pub fn is_passed_on(plane: &mut ControlPlane) {
     let source = source();
     let rules = config(&source) + "  - {name: lag, external: true, source: page, value: sum(queue_depth)}\n";
     let installed = Installed::start(plane, &rules);

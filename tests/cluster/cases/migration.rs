@@ -11,7 +11,7 @@ use crate::common::upstream::Upstream;
 use crate::common::{replace, run};
 use crate::installed::{Installed, values};
 use crate::kubectl::Kubectl;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::eventually;
 use crate::watch::Watch;
 use crate::workload::Workload;
@@ -85,7 +85,7 @@ fn page(pods: &[String], queue: u32, jobs: u32, external: u32) -> String {
 }
 
 /// A value from Metriclet's own metrics, if present.
-fn own(plane: &Plane, installed: &Installed, series: &str) -> Option<f64> {
+fn own(plane: &ControlPlane, installed: &Installed, series: &str) -> Option<f64> {
     let page = installed.ask_directly(Some(&plane.admin_identity), "/metrics", "").body;
     page.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
 }
@@ -97,7 +97,7 @@ fn warnings(admin: &Kubectl) -> Vec<String> {
     events["items"].as_array().unwrap().iter().map(text).collect()
 }
 
-pub fn from_another_adapter(plane: &mut Plane) {
+pub fn from_another_adapter(plane: &mut ControlPlane) {
     let Some(program) = env::var_os("METRICLET_TEST_ADAPTER").map(PathBuf::from) else {
         assert!(env::var_os("CI").is_none(), "the test adapter is missing");
         println!("skipped: the test adapter of the Go library is missing; scripts/test-cluster builds it");

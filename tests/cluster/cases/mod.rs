@@ -19,13 +19,13 @@ mod smuggling;
 mod status;
 mod zero;
 
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 
 /// A case.
 pub struct Case {
     /// The requirement, as README.md lists it.
     pub name: &'static str,
-    pub run: fn(&mut Plane),
+    pub run: fn(&mut ControlPlane),
     /// Whether it needs controllers, which envtest does not have.
     pub needs_controllers: bool,
     /// Whether it runs on a separate control plane, at the same time as the other cases.

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::common::pods::{address, bind, serving};
 use crate::common::{Server, file, metriclet};
 use crate::kubectl::Kubectl;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::eventually;
 
 const NAMESPACE: &str = "watched";
@@ -62,7 +62,7 @@ fn is_current(server: &Server) {
     });
 }
 
-pub fn follows_pods(plane: &mut Plane) {
+pub fn follows_pods(plane: &mut ControlPlane) {
     let admin = plane.admin();
     admin.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}"));
     admin.apply(&format!(
@@ -99,7 +99,7 @@ pub fn follows_pods(plane: &mut Plane) {
     becomes(&server, "web-2 2, web-3 3");
     assert_eq!(listed(), before, "the watch answers");
 
-    // Without kube-apiserver, answers end, with the reason.
+    // Without kube-apiserver, values soon become errors with the reason.
     plane.stop_apiserver();
     assert_eq!(ask(&server), "web-2 2, web-3 3", "for a moment it counts");
     let failure = format!(
@@ -110,7 +110,7 @@ pub fn follows_pods(plane: &mut Plane) {
         found if found.starts_with(&failure) => Ok(()),
         found => Err(found),
     });
-    // It forgets what the watch has seen last: its cache begins with the present, and etcd is compacted.
+    // kube-apiserver no longer has the versions that the watch has seen: its cache is new, and etcd is compacted.
     plane.start_apiserver();
     is_current(&server);
     plane.stop_apiserver();
@@ -129,7 +129,7 @@ pub fn follows_pods(plane: &mut Plane) {
     assert_eq!(server.own("metriclet_panics_total"), 0.0);
     server.signal("TERM");
 
-    // An account that may list, and not watch.
+    // An account that may list but not watch.
     admin.apply(&format!(
         "{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: lister, namespace: {NAMESPACE}}}}}\n---\n\
          {{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: lister, namespace: {NAMESPACE}}}, \

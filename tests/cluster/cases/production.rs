@@ -13,7 +13,7 @@ use crate::common::run;
 use crate::installed::{VERSIONS, services, values};
 use crate::kubectl::Kubectl;
 use crate::node::run_pod;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::eventually;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -90,7 +90,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: queue-depth-rea
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: jane}]
 ";
 
-pub fn comes_serves_and_goes(plane: &mut Plane) {
+pub fn comes_serves_and_goes(plane: &mut ControlPlane) {
     let admin = plane.admin();
     let services = services();
     admin.run(&["delete", "--ignore-not-found", &services[0], &services[1], "namespace/custom-metrics"]).unwrap();
@@ -177,7 +177,7 @@ pub fn comes_serves_and_goes(plane: &mut Plane) {
 }
 
 /// Installs with kubectl only, as documented; returns the bundle of the new authority.
-fn install(plane: &Plane) -> String {
+fn install(plane: &ControlPlane) -> String {
     let admin = plane.admin();
     admin.run(&["apply", "-f", &format!("{ROOT}/manifests/base/namespace.yaml")]).unwrap();
     let (code, secret, stderr) = run(&["certs", "--secret", SECRET]);
@@ -193,7 +193,7 @@ fn install(plane: &Plane) -> String {
 }
 
 /// Writes an overlay of ours with these rules and the components that grant permissions; returns its path.
-fn overlay(plane: &Plane, rules: &str) -> String {
+fn overlay(plane: &ControlPlane, rules: &str) -> String {
     let folder = plane.file("overlay");
     fs::create_dir(&folder).unwrap();
     // kustomize accepts folders by relative path only.
@@ -233,7 +233,7 @@ fn everything(admin: &Kubectl) -> BTreeSet<String> {
     every("servicemonitors", admin)
 }
 
-/// The same for a cluster that also has these kinds.
+/// Those objects in a cluster that also has these kinds.
 pub fn every(more: &str, admin: &Kubectl) -> BTreeSet<String> {
     let kinds = "apiservices,namespaces,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,configmaps,\
                  secrets,services,deployments,replicasets,pods,horizontalpodautoscalers,poddisruptionbudgets,\

@@ -20,7 +20,7 @@ use crate::common::{file, replace, run};
 use crate::direct;
 use crate::installed::{Installed, services};
 use crate::kubectl::Kubectl;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::eventually;
 use crate::watch::Watch;
 use crate::workload::Workload;
@@ -43,7 +43,7 @@ struct Renewal {
 
 impl Renewal {
     /// A run with the account and the arguments of the manifests.
-    fn new(plane: &Plane, admin: &Kubectl) -> Self {
+    fn new(plane: &ControlPlane, admin: &Kubectl) -> Self {
         for manifest in ["serviceaccount", "rbac", "cronjob", "networkpolicy"] {
             let path = format!("{ROOT}/manifests/components/certificate-renewal/{manifest}.yaml");
             admin.run(&["apply", "-f", &path]).unwrap();
@@ -193,7 +193,7 @@ fn needs_each_right(admin: &Kubectl, renewal: &Renewal) {
     }
 }
 
-pub fn of_the_serving_certificate(plane: &mut Plane) {
+pub fn of_the_serving_certificate(plane: &mut ControlPlane) {
     let admin = plane.admin();
     admin.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}"));
     eventually("the namespace has its service account", || {

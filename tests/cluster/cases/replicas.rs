@@ -15,7 +15,7 @@ use crate::common::upstream::{Upstream, page};
 use crate::common::{Server, file, metriclet, run};
 use crate::direct;
 use crate::installed::values;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::{eventually, guarded};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -47,7 +47,7 @@ metrics:
 
 /// The arguments to start a replica.
 struct World<'a> {
-    plane: &'a Plane,
+    plane: &'a ControlPlane,
     config: PathBuf,
     certificates: PathBuf,
     kubeconfig: PathBuf,
@@ -105,7 +105,7 @@ fn slice(name: &str, address: SocketAddr) -> Value {
 }
 
 /// A proxy of the Kubernetes API that replaces the pods' addresses by loopback addresses.
-fn relocated(plane: &Plane) -> Kubernetes {
+fn relocated(plane: &ControlPlane) -> Kubernetes {
     let kubernetes = Kubernetes::start();
     let (address, authority) = (plane.address, plane.authority.pem());
     kubernetes.script(move |call| {
@@ -125,7 +125,7 @@ fn relocated(plane: &Plane) -> Kubernetes {
 
 /// An HPA does not notice the loss of a replica, neither in a rollout, which stops one after the other, nor if one is
 /// killed.
-pub fn share_samples(plane: &mut Plane) {
+pub fn share_samples(plane: &mut ControlPlane) {
     let admin = plane.admin();
     for manifest in ["namespace", "serviceaccount", "rbac"] {
         admin.run(&["apply", "-f", &format!("{ROOT}/manifests/base/{manifest}.yaml")]).unwrap();

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::common::upstream::{Upstream, page};
 use crate::common::{file, run};
 use crate::kubectl::Kubectl;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::eventually;
 use crate::workload::Workload;
 
@@ -13,7 +13,7 @@ const NAMESPACE: &str = "rights";
 const ACCOUNT: &str = "reader";
 
 /// Creates an account without rights, and returns its kubeconfig.
-fn account(plane: &Plane, admin: &Kubectl) -> String {
+fn account(plane: &ControlPlane, admin: &Kubectl) -> String {
     admin.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}"));
     admin.apply(&format!(
         "{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {ACCOUNT}, namespace: {NAMESPACE}}}}}"
@@ -34,7 +34,7 @@ fn without_each_rule(manifests: &str) -> Vec<String> {
     starts.map(without).collect()
 }
 
-pub fn are_the_least(plane: &mut Plane) {
+pub fn are_the_least(plane: &mut ControlPlane) {
     let admin = plane.admin();
     let kubeconfig = account(plane, &admin);
     let pod = Upstream::at("127.0.0.1:0", |_, stream| {

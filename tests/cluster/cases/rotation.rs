@@ -8,13 +8,13 @@ use serde_json::json;
 use super::fixture::{ROUTES, config, path, source};
 use crate::common::tls::{Authority, Identity};
 use crate::installed::{Installed, values};
-use crate::plane::{Plane, client};
+use crate::plane::{ControlPlane, client};
 use crate::process::eventually;
 
 const TRUST: [&str; 3] = ["configmaps", "extension-apiserver-authentication", "--namespace=kube-system"];
 
 /// The order for administrators: trust both authorities, change the certificate, remove the old authority.
-pub fn of_the_front_proxy(plane: &mut Plane) {
+pub fn of_the_front_proxy(plane: &mut ControlPlane) {
     let source = source();
     let installed = Installed::start(plane, &config(&source));
     let admin = plane.admin();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::common::upstream::{Upstream, page};
 use crate::installed::{Installed, values};
 use crate::kubectl::Kubectl;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::eventually;
 use crate::workload::Workload;
 
@@ -50,7 +50,7 @@ fn queue_metric() -> Value {
     }})
 }
 
-pub fn to_the_right_count(plane: &mut Plane) {
+pub fn to_the_right_count(plane: &mut ControlPlane) {
     let admin = plane.admin();
     with_namespace(&admin);
     let (source, body) = Upstream::changing("");
@@ -153,7 +153,7 @@ fn per_pod(metric: &str) -> Value {
 }
 
 /// The page of each pod is scraped.
-pub fn on_scraped_pods(plane: &mut Plane) {
+pub fn on_scraped_pods(plane: &mut ControlPlane) {
     let admin = plane.admin();
     with_namespace(&admin);
     let jobs = [30, 10, 12].map(AtomicU32::new);
@@ -189,7 +189,7 @@ pub fn on_scraped_pods(plane: &mut Plane) {
 }
 
 /// A rate for each pod, from Metriclet's own samples.
-pub fn on_a_rate(plane: &mut Plane) {
+pub fn on_a_rate(plane: &mut ControlPlane) {
     let admin = plane.admin();
     with_namespace(&admin);
     let began = Instant::now();
@@ -221,7 +221,7 @@ http_requests_total{{code=\"500\"}} {bad}
 }
 
 /// One quantile over the buckets of all pods of a Deployment.
-pub fn on_a_quantile_of_all_pods(plane: &mut Plane) {
+pub fn on_a_quantile_of_all_pods(plane: &mut ControlPlane) {
     let admin = plane.admin();
     with_namespace(&admin);
     let began = Instant::now();
@@ -287,7 +287,7 @@ latency_bucket{{le=\"+Inf\"}} {all}
 
 /// The page of a broker in another namespace carries that namespace; its queues are named after the workloads that
 /// consume from them.
-pub fn on_a_queue_of_another_namespace(plane: &mut Plane) {
+pub fn on_a_queue_of_another_namespace(plane: &mut ControlPlane) {
     let admin = plane.admin();
     with_namespace(&admin);
     let (source, body) = Upstream::changing("");
@@ -331,7 +331,7 @@ metrics:
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-pub fn holds_without_a_source(plane: &mut Plane) {
+pub fn holds_without_a_source(plane: &mut ControlPlane) {
     let admin = plane.admin();
     with_namespace(&admin);
     let dead = Arc::new(AtomicBool::new(false));

@@ -4,9 +4,9 @@
 use super::access::{bearer, grant};
 use super::fixture::{ROUTES, config, path, source};
 use crate::installed::{Installed, values};
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 
-pub fn in_the_body_of_a_get(plane: &mut Plane) {
+pub fn in_the_body_of_a_get(plane: &mut ControlPlane) {
     grant(plane);
     let source = source();
     let installed = Installed::start(plane, &config(&source));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::common::upstream::Upstream;
 use crate::installed::Installed;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::eventually;
 use crate::workload::Workload;
 
@@ -13,7 +13,7 @@ const NAMESPACE: &str = "watched";
 /// The component's rights, for the account of these cases.
 const COMPONENT: &str = include_str!("../../../manifests/components/hpa-reader/rbac.yaml");
 
-pub fn shows_hpas(plane: &mut Plane) {
+pub fn shows_hpas(plane: &mut ControlPlane) {
     let admin = plane.admin();
     admin.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}"));
     eventually("the namespace has its service account", || {

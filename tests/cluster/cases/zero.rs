@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::common::upstream::Upstream;
 use crate::installed::Installed;
 use crate::kubectl::Kubectl;
-use crate::plane::Plane;
+use crate::plane::ControlPlane;
 use crate::process::eventually;
 use crate::workload::Workload;
 
@@ -49,7 +49,7 @@ fn per_pod() -> Value {
 }
 
 /// Metriclet with a page that changes, and its own namespace.
-fn install(plane: &Plane) -> (Installed, Upstream, impl Fn(String)) {
+fn install(plane: &ControlPlane) -> (Installed, Upstream, impl Fn(String)) {
     let admin = plane.admin();
     admin.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}"));
     eventually("the namespace has its service account", || {
@@ -61,7 +61,7 @@ fn install(plane: &Plane) -> (Installed, Upstream, impl Fn(String)) {
 }
 
 /// Whether this version of Kubernetes scales to zero; if not, it must reject the HPA, as documented.
-fn scales_to_zero(plane: &Plane, admin: &Kubectl) -> bool {
+fn scales_to_zero(plane: &ControlPlane, admin: &Kubectl) -> bool {
     let taken = Workload::accepts_zero(admin, NAMESPACE, &queue_metric());
     let minor: u32 = plane.version.split('.').nth(1).unwrap().parse().unwrap();
     if minor < 37 {
@@ -86,7 +86,7 @@ fn is_scaled_to_zero(workload: &Workload<'_>) {
 }
 
 /// An HPA on the metric of an object.
-pub fn of_an_object(plane: &mut Plane) {
+pub fn of_an_object(plane: &mut ControlPlane) {
     let admin = plane.admin();
     let (installed, source, shows) = install(plane);
     if !scales_to_zero(plane, &admin) {
@@ -130,7 +130,7 @@ pub fn of_an_object(plane: &mut Plane) {
 }
 
 /// An HPA on an external metric, all of whose values count.
-pub fn of_an_external_metric(plane: &mut Plane) {
+pub fn of_an_external_metric(plane: &mut ControlPlane) {
     let admin = plane.admin();
     let (installed, _source, shows) = install(plane);
     installed.register_external(plane);
@@ -166,7 +166,7 @@ pub fn of_an_external_metric(plane: &mut Plane) {
 }
 
 /// An HPA on a metric of pods and one of an object: at zero replicas the second one starts the workload again.
-pub fn beside_a_metric_of_pods(plane: &mut Plane) {
+pub fn beside_a_metric_of_pods(plane: &mut ControlPlane) {
     let admin = plane.admin();
     let (installed, _source, shows) = install(plane);
     if !scales_to_zero(plane, &admin) {

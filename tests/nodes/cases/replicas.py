@@ -1,4 +1,4 @@
-"""Two replicas share samples: a rate while replicas start and stop."""
+"""Two replicas share samples, so that there is always a rate while replicas start and stop."""
 
 import os
 import signal

@@ -1,5 +1,5 @@
-//! hyper and tokio-rustls with the same response to every request: `constant CERTIFICATE KEY BODY`. It has two workers, and
-//! the TLS settings of Metriclet: no resumption, and requested client certificates, whose keys clients must prove to have.
+//! A hyper and tokio-rustls server with the same response to every request: `constant CERTIFICATE KEY BODY`. It has two
+//! workers, and Metriclet's TLS settings: no resumption, and optional client certificates of any CA.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -68,7 +68,7 @@ fn config(certificate: &Path, key: &Path) -> Result<ServerConfig> {
     Ok(config)
 }
 
-/// Accepts every certificate whose key the client has.
+/// Accepts every client certificate of which the client has the private key.
 #[derive(Debug)]
 struct Possession(WebPkiSupportedAlgorithms);
 

@@ -1,5 +1,5 @@
-//! The cost of authentication and authorization: `identity METRICLET [MEASUREMENT...]`. The client is a front proxy that
-//! names a user; the Kubernetes API publishes authorities and allows everything.
+//! Measures the cost of authentication and authorization: `identity METRICLET [MEASUREMENT...]`. The client is a front proxy
+//! that names a user; the Kubernetes API allows every access.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,7 +17,7 @@ const METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/servic
 
 const PAGE: &str = "# TYPE queue_depth gauge\nqueue_depth{namespace=\"shop\",service=\"web\"} 12.5\n";
 
-/// The headers of an autoscaler's request through the aggregator.
+/// The headers of the HPA controller's request, as kube-apiserver's aggregator forwards it.
 const HEADERS: &str = "Accept: application/vnd.kubernetes.protobuf, */*\r\n\
     X-Remote-Extra-Authentication.kubernetes.io%2fcredential-Id: JTI=b200b8ec-8114-484b-a8c6-fdd4b69d0598\r\n\
     X-Remote-Group: system:serviceaccounts\r\nX-Remote-Group: system:serviceaccounts:kube-system\r\n\
@@ -27,7 +27,7 @@ const HEADERS: &str = "Accept: application/vnd.kubernetes.protobuf, */*\r\n\
 const ROUNDS: usize = 7;
 const SECONDS: u64 = 3;
 const CONNECTIONS: usize = 32;
-/// 5,000 autoscalers with a request every 15 s each.
+/// The requests per second of 5,000 HPAs that sync every 15 s.
 const RATE: u32 = 333;
 
 fn main() -> Result<()> {
@@ -49,11 +49,11 @@ fn main() -> Result<()> {
             other => return Err(format!("expected throughput or steady, found {other}").into()),
         }
     }
-    println!("SubjectAccessReviews asked in all: {}", kubernetes.reviews());
+    println!("SubjectAccessReviews in total: {}", kubernetes.reviews());
     Ok(())
 }
 
-/// Rates and CPU time, alternating with and without authentication and authorization.
+/// Compares rates and CPU time with and without authentication and authorization, in alternating rounds.
 fn throughput(certificates: &Certificates, guarded: &Server, open: &Server) -> Result<()> {
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -72,7 +72,7 @@ fn throughput(certificates: &Certificates, guarded: &Server, open: &Server) -> R
     Ok(())
 }
 
-/// Responses per second over open connections, and CPU time of each in µs.
+/// Responses per second over open connections, and the CPU time of each in µs.
 fn load(certificates: &Certificates, server: &Server) -> Result<(f64, f64)> {
     let config = certificates.client(true)?;
     let before = server.cpu_time()?;
@@ -100,8 +100,7 @@ fn load(certificates: &Certificates, server: &Server) -> Result<(f64, f64)> {
     Ok((count as f64 / took, (server.cpu_time()? - before) / count as f64 * 1e6))
 }
 
-/// Response times at the rate of a large cluster, from the scheduled time of each request, over a few connections like an
-/// aggregator's.
+/// Measures response times at the rate of a large cluster, over a few connections like the aggregator's.
 fn steady(certificates: &Certificates, server: &Server) -> Result<()> {
     const CLIENTS: u32 = 4;
     let config = certificates.client(true)?;
@@ -116,7 +115,7 @@ fn steady(certificates: &Certificates, server: &Server) -> Result<()> {
                 for turn in 0..RATE * 15 / CLIENTS {
                     let due = began + interval * (turn * CLIENTS + number);
                     thread::sleep(due.saturating_duration_since(Instant::now()));
-                    // A late client does not count as a slow server.
+                    // Timed from here, so that a late client does not count as a slow server.
                     let sent = Instant::now();
                     client.get_with(METRIC, HEADERS)?;
                     times.push(sent.elapsed().as_secs_f64() * 1e3);
@@ -168,7 +167,7 @@ fn metriclet(
     for (flag, path) in files {
         command.arg(flag).arg(path);
     }
-    // The user's uid is sent, as by newer kube-apiservers.
+    // Newer kube-apiservers send the user's uid.
     command.arg("--requestheader-uid-headers=X-Remote-Uid");
     let server = Server::start(&mut command)?;
     Client::connect(server.address, &certificates.client(true)?)?.get_with(METRIC, HEADERS)?;

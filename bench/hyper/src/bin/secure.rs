@@ -1,5 +1,5 @@
-//! Compares the secure listener with hyper serving the same response as a constant, alternating: `secure METRICLET CONSTANT
-//! [MEASUREMENT...]`. Measurements are keepalive, handshakes, memory and hanging.
+//! Compares the secure listener with hyper, which serves a constant copy of the response, in alternating rounds: `secure
+//! METRICLET CONSTANT [MEASUREMENT...]`. The measurements are keepalive, handshakes, memory and hanging.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -21,7 +21,8 @@ const DISCOVERY: &str = "/apis/custom.metrics.k8s.io/v1beta2";
 const PAGE: &str = "# TYPE depth gauge\ndepth{namespace=\"shop\",service=\"web\"} 12.5\n";
 const OBJECTS: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web";
 
-/// The numbers of hanging sources, of requests that wait for them, and of clients that request discovery meanwhile.
+/// The numbers of hanging sources, of requests that wait for them, of clients that request discovery meanwhile, and of their
+/// requests in total.
 const HANGING: usize = 4;
 const WAITING: usize = 200;
 const CLIENTS: usize = 4;
@@ -52,7 +53,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Metriclet with a rule for each of these sources.
+    /// Starts Metriclet with a rule for each of these sources.
     fn metriclet(&self, sources: &[SocketAddr]) -> Result<Server> {
         let (mut text, mut rules) = (String::from("sources:\n"), String::from("metrics:\n"));
         for (number, source) in sources.iter().enumerate() {
@@ -76,7 +77,7 @@ impl Bench<'_> {
         Server::start(&mut command)
     }
 
-    /// hyper with Metriclet's response for this path.
+    /// Starts hyper with Metriclet's response for this path.
     fn constant(&self, metriclet: &Server, path: &str) -> Result<Server> {
         let body = Client::connect(metriclet.address, &self.certificates.client(false)?)?.get(path)?;
         let file = self.certificates.path("body");
@@ -168,7 +169,7 @@ impl Bench<'_> {
         let (mut tails, mut worst) = (Vec::new(), Vec::new());
         let config = self.certificates.client(false)?;
         for _ in 0..3 {
-            // Connections stay in the backlog without a response.
+            // Nothing accepts these connections, so they stay in the backlog.
             let sources: Vec<TcpListener> =
                 (0..HANGING).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>()?;
             let addresses: Vec<SocketAddr> =
@@ -200,7 +201,7 @@ impl Bench<'_> {
                     return Err("a metric request did not wait while discovery was measured".into());
                 }
             }
-            // All of them get a late response.
+            // Every waiting request must get a 503 at its deadline.
             for client in &mut waiting {
                 let (code, _) = client.receive()?;
                 if code != 503 {
@@ -222,7 +223,7 @@ type Measured = Vec<(Run, Run)>;
 
 fn in_turns(metriclet: &Server, constant: &Server, path: &str, connections: usize, close: bool) -> Result<Measured> {
     let run = |server: &Server| wrk::run(server, path, connections, SECONDS, close);
-    // The first server has colder caches, so the order alternates, too.
+    // The server that runs first has colder caches, so the order alternates.
     let round = |number: usize| {
         if number.is_multiple_of(2) {
             Ok((run(metriclet)?, run(constant)?))

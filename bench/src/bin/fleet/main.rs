@@ -1,5 +1,5 @@
-//! The cost of one number of many pods: `fleet BINARY [PODSxSERIES...]`. Pods are those of `pods`; one rule on a Service
-//! computes the rate of twenty series of each pod, another one their current sum.
+//! Measures the cost of one value over many pods: `fleet BINARY [PODSxSERIES...]`. The pods are those of the benchmark `pods`;
+//! one rule on a Service sums the rates of twenty series of each pod, another one their current values.
 
 use std::path::Path;
 use std::thread;
@@ -42,7 +42,7 @@ fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Resul
         thread::sleep(Duration::from_millis(500));
     }
     println!("  a value after  {:.1} s", start.elapsed().as_secs_f64());
-    // Starts between two rounds.
+    // Starts between two rounds of samples.
     thread::sleep((FILLED + INTERVAL / 2).saturating_sub(start.elapsed()));
     let (cpu, start) = (cpu_time(metriclet.pid())?, Instant::now());
     while start.elapsed() < MEASURED {
@@ -69,7 +69,7 @@ fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Resul
     Ok(())
 }
 
-/// Response times in milliseconds. On a busy machine a pod may be late, and then there is no value.
+/// Response times in milliseconds. On a busy machine, a late pod leaves the response without a value.
 fn times(metriclet: &Metriclet, metric: &str) -> Result<Vec<f64>> {
     let (mut times, mut late) = (Vec::new(), 0);
     while times.len() < ASKS {
@@ -86,7 +86,7 @@ fn times(metriclet: &Metriclet, metric: &str) -> Result<Vec<f64>> {
     Ok(times)
 }
 
-/// The value of the Service; `None` without one.
+/// The value for the Service; `None` if there is none.
 fn value(metriclet: &Metriclet, metric: &str) -> Result<Option<f64>> {
     let (code, body) = get(metriclet.address, &format!("{SERVICE}{metric}"))?;
     if code == 503 {

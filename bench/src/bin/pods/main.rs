@@ -1,6 +1,6 @@
-//! The cost of pods as sources: `pods BINARY [PODSxSERIES...]`. Pods are addresses of 127.0.0.0/8 in this process, each
-//! with a page of this number of series; one rule computes the rate of twenty of them, for all pods at once. If `prometheus`
-//! is installed, and the series are few enough for it, it scrapes the same pods for the same rule at the same time.
+//! Measures the cost of pods as sources: `pods BINARY [PODSxSERIES...]`. This process serves the pods on addresses of
+//! 127.0.0.0/8, each with a page of SERIES series; one rule computes the rate of twenty of them for each pod. If `prometheus`
+//! is installed and there are few enough series, it scrapes the same pods for the same query at the same time.
 
 mod prometheus;
 
@@ -17,9 +17,9 @@ use prometheus::Prometheus;
 
 /// The default cases: an average Deployment, a huge one, and a huge one with large pages.
 const CASES: [&str; 3] = ["150x1000", "2000x100", "2000x1000"];
-/// The maximum of all pods' series for Prometheus, which keeps all of them.
+/// The maximum number of series of all pods for a run with Prometheus, which stores all of them.
 const BESIDE: usize = 200_000;
-/// The number of timed responses times the number of pods.
+/// The number of timed values: responses times pods.
 const ASKS: usize = 7_650;
 const MB: f64 = 1e6;
 /// The interval of samples of a rule over one minute, which is also an HPA's sync period.
@@ -61,7 +61,7 @@ fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Resul
         }
         thread::sleep(Duration::from_millis(500));
     }
-    // Starts between two rounds.
+    // Starts between two rounds of samples.
     thread::sleep((FILLED + INTERVAL / 2).saturating_sub(gathering.elapsed()));
     steady(&metriclet, &pages, prometheus.as_ref(), count)?;
     gaps(&metriclet, count)?;
@@ -77,11 +77,11 @@ fn steady(metriclet: &Metriclet, pages: &Pages, prometheus: Option<&Prometheus>,
     let (cpu, start) = (cpu_time(metriclet.pid())?, Instant::now());
     let theirs = prometheus.map(|prometheus| cpu_time(prometheus.pid())).transpose()?;
     let before = prometheus.map(Prometheus::scraped).transpose()?;
-    let (mut threads, mut asks, mut fewest, mut rates) = (0, Vec::new(), count, Vec::new());
+    let (mut threads, mut times, mut fewest, mut rates) = (0, Vec::new(), count, Vec::new());
     while start.elapsed() < MEASURED {
-        let asked = Instant::now();
+        let requested = Instant::now();
         let found = values(metriclet, "rate")?;
-        asks.push(asked.elapsed().as_secs_f64() * 1e3);
+        times.push(requested.elapsed().as_secs_f64() * 1e3);
         fewest = fewest.min(found.len());
         rates.extend(found);
         if let Some(prometheus) = prometheus {
@@ -101,7 +101,7 @@ fn steady(metriclet: &Metriclet, pages: &Pages, prometheus: Option<&Prometheus>,
         1e6 * used / fetched.len() as f64
     );
     println!("  a round        {} s", show(&rounds(&fetched), 2));
-    println!("  every 15 s     {} ms, values of at least {fewest} pods", show(&asks, 1));
+    println!("  every 15 s     {} ms, values of at least {fewest} pods", show(&times, 1));
     if !rates.is_empty() {
         let [least, middle, greatest] = spread(rates);
         println!("  values         {middle:.2} ({least:.2}–{greatest:.2}), and {RATE} is right");
@@ -122,22 +122,22 @@ fn steady(metriclet: &Metriclet, pages: &Pages, prometheus: Option<&Prometheus>,
     Ok(())
 }
 
-/// Whether every pod always has a value, even during a round, because an HPA may request at any time.
+/// Checks whether every pod always has a value, even during a round of samples, because an HPA may request at any time.
 fn gaps(metriclet: &Metriclet, count: usize) -> Result<()> {
     let start = Instant::now();
-    let (mut asks, mut whole, mut fewest) = (0, 0, count);
+    let (mut times, mut whole, mut fewest) = (0, 0, count);
     while start.elapsed() < INTERVAL {
         let found = values(metriclet, "rate")?.len();
-        asks += 1;
+        times += 1;
         whole += usize::from(found == count);
         fewest = fewest.min(found);
         thread::sleep(INTERVAL / 150);
     }
-    println!("  over 15 s      {whole} of {asks} answers are whole, the least one of {fewest} pods");
+    println!("  over 15 s      {whole} of {times} answers are whole, the least one of {fewest} pods");
     Ok(())
 }
 
-/// The times of responses with a value for every pod, in milliseconds.
+/// Response times in milliseconds; a response without a value for every pod is an error.
 fn times(metriclet: &Metriclet, metric: &str, count: usize) -> Result<Vec<f64>> {
     (0..(ASKS / count).max(5))
         .map(|_| {
@@ -149,7 +149,7 @@ fn times(metriclet: &Metriclet, metric: &str, count: usize) -> Result<Vec<f64>> 
         .collect()
 }
 
-/// The values of all pods with a value.
+/// The values in a response, one for each pod that has a value.
 fn values(metriclet: &Metriclet, metric: &str) -> Result<Vec<f64>> {
     let (code, body) = get(metriclet.address, &format!("{PODS}{metric}?labelSelector=app%3Dweb"))?;
     match code {

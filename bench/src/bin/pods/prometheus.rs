@@ -49,7 +49,7 @@ impl Prometheus {
         self.child.id()
     }
 
-    /// Queries the rule's value.
+    /// Queries the same rates as the rule.
     pub fn query(&self) -> Result<()> {
         let mut stream = TcpStream::connect(self.address)?;
         let query = "sum%20by%20(instance)(rate(http_requests_total%5B1m%5D))";
@@ -58,7 +58,7 @@ impl Prometheus {
         Ok(())
     }
 
-    /// The number of pages that it has scraped so far, from its own metrics.
+    /// The number of scrapes so far, from Prometheus's own metrics.
     pub fn scraped(&self) -> Result<usize> {
         let (_, page) = get(self.address, "/metrics")?;
         let name = "prometheus_target_interval_length_seconds_count";

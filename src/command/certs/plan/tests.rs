@@ -24,7 +24,7 @@ fn found(first: &Issued) -> Found {
     Found { pair: pair(first), next: None, bundles: vec![trusted.clone(); 2], trusted }
 }
 
-/// The same with a next certificate, announced at this time.
+/// That state with a next certificate, announced at this time.
 fn announced(first: &Issued, next: &Issued, at: i64) -> Found {
     let trusted = trusted(&[first, next]);
     Found { next: Some((pair(next), Some(at))), bundles: vec![trusted.clone(); 2], trusted, ..found(first) }
@@ -270,12 +270,12 @@ fn detects_authorities_missing_from_a_bundle() {
     let (wait, keep) = (Step::Wait(0, at_335), Step::Keep(0));
     for (name, found, step, bundle, seconds, was_renewed, expected) in [
         ("both", &found, wait, vec![&first, &next], 600, true, None),
-        ("the next, settled", &found, wait, vec![&first], 600, true, Some(Lost::Next)),
+        ("the next, settled", &found, wait, vec![&first], 600, true, Some(MissingAuthority::Next)),
         ("the next, too early", &found, wait, vec![&first], 599, true, None),
-        ("the served, too early", &found, wait, vec![&next], 599, true, Some(Lost::Served)),
-        ("another's only", &calm, keep, vec![&foreign], 0, false, Some(Lost::Served)),
+        ("the served, too early", &found, wait, vec![&next], 599, true, Some(MissingAuthority::Served)),
+        ("another's only", &calm, keep, vec![&foreign], 0, false, Some(MissingAuthority::Served)),
         ("empty, and new", &calm, keep, vec![], 0, false, None),
-        ("empty after a renewal", &calm, keep, vec![], 0, true, Some(Lost::Served)),
+        ("empty after a renewal", &calm, keep, vec![], 0, true, Some(MissingAuthority::Served)),
         ("about to be changed", &calm, Step::Replace, vec![], 0, true, None),
     ] {
         let timing = at(335 * DAY + seconds);

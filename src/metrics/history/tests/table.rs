@@ -5,7 +5,7 @@ use crate::config::limits::Limits;
 use crate::config::model::Format;
 use crate::metrics::coverage::PodCount;
 use crate::promql::VectorSelector;
-use crate::source::page::{Found, Page, PageBody, Query, Series as PageSeries, Want};
+use crate::source::page::{Found, Page, PageBody, Query, Series as PageSeries, WantedValues};
 
 /// A page of one process at this time, with these series; values differ by time and series.
 fn page(history: &SampleStore, at: i64, names: &[&str], of_several: bool) {
@@ -19,7 +19,7 @@ fn page(history: &SampleStore, at: i64, names: &[&str], of_several: bool) {
 fn read(text: &str) -> Page {
     let query = Query::Series { selectors: vec![VectorSelector::named("a")], or_number: false, age: None };
     let mut body = PageBody { reader: &mut text.as_bytes(), delimited: true, max_bytes: None, known: None };
-    Page::read(&mut body, Some(Format::Prometheus), &[Want { id: 0, query }], 0, &Limits::default()).unwrap()
+    Page::read(&mut body, Some(Format::Prometheus), &[WantedValues { id: 0, query }], 0, &Limits::default()).unwrap()
 }
 
 /// The same page as text and as labels.

@@ -12,14 +12,14 @@ impl<S: Socket> Connection<S> {
         self.phase == Phase::Idle && now.saturating_duration_since(self.since) > QUIET
     }
 
-    /// Why it is overdue, if it is.
+    /// How the connection ends, if it is overdue.
     pub(in crate::server::secure) fn overdue(&self, limits: &Limits, now: Instant) -> Option<Ended> {
         let (longest, why) = match self.phase {
             Phase::Handshake => (limits.connection.handshake, Ended::Closed),
             Phase::Idle if self.is_unverified() => (limits.connection.idle, Ended::Idle),
             Phase::Idle => (limits.connection.verified_idle, Ended::Idle),
             Phase::Head => (limits.connection.head_time, Ended::HeadTimeout),
-            // Workers answer within their time; this is for a bug that loses the answer.
+            // Workers answer by their deadline; this only covers a bug that loses the answer.
             Phase::Waiting => (3 * limits.answer.deadline, Ended::Broken),
             Phase::Writing => (limits.connection.write, Ended::WriteTimeout),
             Phase::Lingering(_) => {

@@ -42,7 +42,7 @@ impl<S: Socket> Connection<S> {
             if drained {
                 return Handshake::Park(Interest::Read);
             }
-            let read = self.tls.read_tls(&mut Sniffed { socket: &mut self.socket, first: &mut self.first });
+            let read = self.tls.read_tls(&mut FirstBytes { socket: &mut self.socket, first: &mut self.first });
             match read {
                 Ok(0) => return Handshake::Failed(HandshakeFailure::Closed),
                 Ok(count) => drained = count < READ,
@@ -77,12 +77,12 @@ impl<S: Socket> Connection<S> {
 }
 
 /// Records the first byte that is read.
-struct Sniffed<'a, S> {
+struct FirstBytes<'a, S> {
     socket: &'a mut S,
     first: &'a mut Option<u8>,
 }
 
-impl<S: Read> Read for Sniffed<'_, S> {
+impl<S: Read> Read for FirstBytes<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.socket.read(buffer)?;
         if self.first.is_none() {

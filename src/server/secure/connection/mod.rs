@@ -50,14 +50,14 @@ pub(super) struct Connection<S> {
     h1: H1Connection,
     /// The client's certificates, once it has proved to have the key.
     peer: Option<Arc<Peer>>,
-    /// Whether it has proved that.
+    /// Whether the client has proved possession of its certificate's key.
     proved: bool,
     /// The first byte received, which distinguishes TLS from HTTP.
     first: Option<u8>,
     phase: Phase,
     /// When this phase began.
     since: Instant,
-    /// Whether it ends because a request was rejected.
+    /// Whether the connection ends because a request was rejected.
     refused: bool,
 }
 
@@ -72,16 +72,16 @@ enum Phase {
     /// A worker is waiting for a source.
     Waiting,
     Writing,
-    /// Everything is sent; so many bytes more are read away while the client takes it in.
+    /// Everything is sent; up to this many bytes are still read and discarded until the client closes.
     Lingering(u64),
 }
 
 /// The next step for a connection after its turn.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// Another one, when its socket is ready.
+pub(super) enum NextStep {
+    /// Another turn when its socket is ready.
     Park(Interest),
-    /// Another one, after the others have had theirs.
+    /// Another turn, after the other connections have had theirs.
     Again,
     /// The request in progress has to wait for this.
     Wait(Waiting),
@@ -98,7 +98,7 @@ enum Stop {
 pub(super) struct Context<'a> {
     pub(super) limits: &'a Limits,
     pub(super) now: Now,
-    /// Whether answers say that the connection ends with them.
+    /// Whether every response closes its connection, because the server is shutting down.
     pub(super) leaving: bool,
     pub(super) answer: &'a dyn Fn(&Request<'_>) -> Answer,
     pub(super) refuse: &'a dyn Fn(&HeadError) -> Reply,
@@ -137,7 +137,7 @@ impl<S: Socket> Connection<S> {
         !self.proved && self.tls.peer_certificates().is_some()
     }
 
-    /// Since when it can be evicted for a new connection; `None` unless its client is unverified and no request is in
+    /// Since when the connection can be evicted for a new one; `None` unless its client is unverified and no request is in
     /// progress.
     pub(super) fn evictable_since(&self) -> Option<Instant> {
         (self.is_unverified() && self.phase != Phase::Waiting).then_some(self.since)
@@ -153,25 +153,25 @@ impl<S: Socket> Connection<S> {
         (self.h1.request_head(), self.peer.clone())
     }
 
-    /// Reads, answers and writes until it blocks. While a request waits for its reply, it does nothing: an event of the socket may
-    /// be older than the wait, and to parse the head again would be to answer it twice.
-    pub(super) fn turn(&mut self, context: &Context<'_>) -> Turn {
+    /// Reads, answers and writes until it blocks. Does nothing while a request waits for its reply: an event of the socket may
+    /// be older than the wait, and parsing the head again would answer it twice.
+    pub(super) fn turn(&mut self, context: &Context<'_>) -> NextStep {
         if self.phase == Phase::Waiting {
-            return Turn::Park(Interest::Nothing);
+            return NextStep::Park(Interest::Nothing);
         }
         self.step(context).unwrap_or_else(|ended| {
-            // A client that went away after a refusal was refused.
-            Turn::End(if self.refused { Ended::Refused } else { ended })
+            // If the client goes away after its request was rejected, the connection still counts as refused.
+            NextStep::End(if self.refused { Ended::Refused } else { ended })
         })
     }
 
     /// The reply to the request that waited, then whatever comes next.
-    pub(super) fn reply(&mut self, reply: &Reply, context: &Context<'_>) -> Turn {
+    pub(super) fn reply(&mut self, reply: &Reply, context: &Context<'_>) -> NextStep {
         self.answer(reply, context.leaving, context.now);
         self.turn(context)
     }
 
-    fn step(&mut self, context: &Context<'_>) -> Result<Turn, Ended> {
+    fn step(&mut self, context: &Context<'_>) -> Result<NextStep, Ended> {
         let now = context.now.monotonic;
         let mut drained = false;
         let mut budget = if self.is_unverified() {
@@ -189,7 +189,7 @@ impl<S: Socket> Connection<S> {
                 Err(Stop::Blocked) => {
                     self.enter(Phase::Writing, now);
                     let fits = self.slot.holds(self.h1.unsent().len());
-                    return if fits { Ok(Turn::Park(Interest::Write)) } else { Err(Ended::Unread) };
+                    return if fits { Ok(NextStep::Park(Interest::Write)) } else { Err(Ended::Unread) };
                 }
             }
             self.slot.holds(0);
@@ -203,17 +203,17 @@ impl<S: Socket> Connection<S> {
                 } else {
                     self.enter(Phase::Head, now);
                 }
-                return Ok(Turn::Again);
+                return Ok(NextStep::Again);
             }
             budget -= 1;
             match self.next(context) {
-                Next::Asked(Answer::Reply(reply)) => {
+                Next::Handled(Answer::Reply(reply)) => {
                     self.answer(&reply, context.leaving, context.now);
                     continue;
                 }
-                Next::Asked(Answer::WouldWait(waiting)) => {
+                Next::Handled(Answer::WouldWait(waiting)) => {
                     self.enter(Phase::Waiting, now);
-                    return Ok(Turn::Wait(waiting));
+                    return Ok(NextStep::Wait(waiting));
                 }
                 Next::Refused(error) => {
                     self.refused = true;
@@ -227,7 +227,7 @@ impl<S: Socket> Connection<S> {
                 Err(Stop::End(ended)) => return Err(ended),
                 Err(Stop::Blocked) => {
                     self.rest(now);
-                    return Ok(Turn::Park(Interest::Read));
+                    return Ok(NextStep::Park(Interest::Read));
                 }
             }
         }
@@ -240,13 +240,13 @@ impl<S: Socket> Connection<S> {
             return self.h1.next(limits, peer, context.answer);
         }
         let mut reader = self.tls.reader();
-        // An error tells that there is nothing to read, or will be nothing: the next step finds that, too.
+        // An error means that there is nothing to read, now or ever; the next read reports that again.
         let bytes = reader.fill_buf().unwrap_or_default();
         if bytes.is_empty() {
             return self.h1.next(limits, peer, context.answer);
         }
         let (next, used) = self.h1.next_in(bytes, limits, peer, context.answer);
-        if let Next::Asked(Answer::WouldWait(_)) = next {
+        if let Next::Handled(Answer::WouldWait(_)) = next {
             self.h1.keep(bytes.get(..used).unwrap_or_default());
         }
         reader.consume(used);
@@ -260,7 +260,7 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Begins a phase; one that goes on keeps its beginning.
+    /// Begins a phase; if the connection is in this phase already, its start time is kept.
     fn enter(&mut self, phase: Phase, now: Instant) {
         if self.phase != phase {
             (self.phase, self.since) = (phase, now);
@@ -272,7 +272,7 @@ impl<S: Socket> Connection<S> {
         self.enter(if self.h1.is_idle() { Phase::Idle } else { Phase::Head }, now);
     }
 
-    /// Answers the request under way; the time of the next one starts.
+    /// Answers the request in progress; the time limit of the next one starts now.
     fn answer(&mut self, reply: &Reply, close: bool, now: Now) {
         self.h1.reply(reply, close, now.unix_millis);
         (self.phase, self.since) = (Phase::Idle, now.monotonic);
@@ -283,7 +283,7 @@ impl<S: Socket> Connection<S> {
     /// thousands of them per head.
     fn fill(&mut self, drained: &mut bool) -> Result<(), Stop> {
         match self.tls.reader().into_first_chunk() {
-            // Whatever was received is decrypted: so the client has closed.
+            // All received bytes are decrypted and read, so the client has closed.
             Ok([]) => return Err(self.closed()),
             Ok(bytes) => {
                 let count = bytes.len();
@@ -324,7 +324,7 @@ impl<S: Socket> Connection<S> {
         loop {
             let unsent = self.h1.unsent();
             if !unsent.is_empty() {
-                // It takes as much as its own buffer has room for.
+                // rustls takes as much as its buffer has room for.
                 let taken = self.tls.writer().write(unsent).map_err(|_| Stop::End(Ended::Broken))?;
                 self.h1.sent(taken);
             }
@@ -352,7 +352,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Discards received bytes until the client closes, too.
-    fn linger(&mut self) -> Result<Turn, Ended> {
+    fn linger(&mut self) -> Result<NextStep, Ended> {
         let mut unread = [0; READ];
         loop {
             let Phase::Lingering(left) = self.phase else { return Err(Ended::Closed) };
@@ -363,14 +363,14 @@ impl<S: Socket> Connection<S> {
                     None => return Err(Ended::Closed),
                 },
                 Err(error) => match stop(&error) {
-                    Stop::Blocked => return Ok(Turn::Park(Interest::Read)),
+                    Stop::Blocked => return Ok(NextStep::Park(Interest::Read)),
                     Stop::End(_) => return Err(Ended::Closed),
                 },
             }
         }
     }
 
-    /// Ends a connection in order, on which nothing is under way.
+    /// Ends an idle connection with close_notify.
     pub(super) fn send_close_notify(&mut self) {
         self.tls.send_close_notify();
         let _ = self.tls.write_tls(&mut self.socket);

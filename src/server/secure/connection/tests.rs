@@ -45,7 +45,7 @@ fn conversation(setup: &Setup, records: &[&[u8]], cuts: &[usize]) -> (String, St
     conversation.close();
     conversation.run(true);
     let end = conversation.end().unwrap_or_else(|| panic!("it goes on: {records:?}")).to_owned();
-    // One write attempts to send an alert, and no more.
+    // An alert is sent with a single write, which may fail.
     assert!(conversation.goodbye || !cuts.is_empty(), "it ends without a word: {records:?}");
     (String::from_utf8(conversation.received).unwrap(), end)
 }
@@ -144,7 +144,7 @@ fn limits_the_time_of_every_phase() {
     let mut idle = Conversation::new(&setup, &[], &[]);
     hello(&mut idle);
     check(&mut idle, limits.connection.idle, Ended::Idle, "idle");
-    idle.known_as(ClientClass::Verified);
+    idle.set_client_class(ClientClass::Verified);
     check(&mut idle, limits.connection.verified_idle, Ended::Idle, "idle, known");
 
     // One byte per second.
@@ -196,7 +196,7 @@ fn evicts_unverified_clients_without_a_response_in_progress() {
     conversation.connection.phase = Phase::Waiting;
     assert_eq!(conversation.connection.evictable_since(), None);
     conversation.connection.phase = Phase::Idle;
-    conversation.known_as(ClientClass::Verified);
+    conversation.set_client_class(ClientClass::Verified);
     assert_eq!(conversation.connection.evictable_since(), None);
 }
 
@@ -213,7 +213,7 @@ fn is_quiet_after_some_idle_time() {
     assert!(!conversation.connection.is_quiet(setup.now.monotonic + 2 * SECOND));
 }
 
-/// Records that no library sends: they are empty, except for as many as are needed to be tolerated.
+/// Records that no library sends: empty ones, with just enough others between them that rustls tolerates them.
 fn scant_records(conversation: &mut Conversation<'_>, setup: &Setup, count: u64) -> Vec<u8> {
     let other = ClientConnection::new(setup.client.clone(), "localhost".try_into().unwrap()).unwrap();
     let client = std::mem::replace(&mut conversation.client, other);

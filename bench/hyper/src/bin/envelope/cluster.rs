@@ -1,22 +1,22 @@
-//! A cluster of pods in namespaces, in equal parts for a number of HPAs. Its pods never change.
+//! A cluster whose pods are divided equally among HPAs. Its pods never change.
 
 use std::borrow::Cow;
 
 use metriclet_bench_hyper::http::Request;
 use metriclet_bench_hyper::kubernetes::{self, list, pod};
 
-/// At most so many namespaces.
+/// The maximum number of namespaces.
 const NAMESPACES: usize = 20;
 
 /// The pods of each HPA.
 pub struct Cluster(Vec<Vec<String>>);
 
-/// The namespace of an HPA, and of its pods.
+/// The namespace of an HPA and its pods.
 pub fn namespace(hpa: usize) -> String {
     format!("team-{}", hpa % NAMESPACES)
 }
 
-/// The label that the HPA's pods have.
+/// The value of the label `app` of the HPA's pods.
 pub fn app(hpa: usize) -> String {
     format!("app-{hpa}")
 }
@@ -26,7 +26,7 @@ pub fn name(hpa: usize, number: usize) -> String {
     format!("{}-{number:05}", app(hpa))
 }
 
-/// The number of each pod, and its HPA, if so many HPAs have so many pods.
+/// The number of each pod and of its HPA, for `pods` pods divided among `hpas` HPAs.
 pub fn pods(hpas: usize, pods: usize) -> impl Iterator<Item = (usize, usize)> {
     let each = pods / hpas;
     (0..hpas * each).map(move |number| (number, number / each))

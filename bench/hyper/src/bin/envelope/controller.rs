@@ -1,4 +1,4 @@
-//! The HPA controller's questions: a queue of HPAs, each due 15 s after its last sync, and workers that ask.
+//! Simulates the HPA controller: a queue of HPAs, each due 15 s after its last sync, and workers that send requests.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,31 +14,31 @@ use rustls::ClientConfig;
 
 use super::cluster::{app, namespace};
 
-/// Between two syncs of an HPA (`--horizontal-pod-autoscaler-sync-period`).
+/// The time between two syncs of an HPA (`--horizontal-pod-autoscaler-sync-period`).
 const PERIOD: Duration = Duration::from_secs(15);
-/// As kube-apiserver passes on its requests.
+/// The headers of the HPA controller's requests, as kube-apiserver forwards them.
 const HEADERS: &str = "Accept: application/vnd.kubernetes.protobuf,application/json\r\n\
     X-Remote-Group: system:serviceaccounts\r\nX-Remote-Group: system:serviceaccounts:kube-system\r\n\
     X-Remote-Group: system:authenticated\r\n\
     X-Remote-User: system:serviceaccount:kube-system:horizontal-pod-autoscaler\r\n";
 
-/// What is asked for an HPA with this number of pods.
-pub type Question = fn(usize, usize) -> Asked;
+/// Returns the request of an HPA, given its number and the number of its pods.
+pub type RequestFor = fn(usize, usize) -> HpaRequest;
 
-/// A request, and what a complete answer has.
-pub struct Asked {
+/// A request, and the pods of a complete response.
+pub struct HpaRequest {
     path: String,
-    /// The beginning of the names of the HPA's pods, and how many they are. Each item of an answer names one.
+    /// The name prefix of the HPA's pods, and their number; each item of a response names one. `None` if items name no pods.
     pods: Option<(String, usize)>,
 }
 
-/// Whom to ask, and for whom.
+/// The server to send requests to, and the HPAs.
 #[derive(Clone, Copy)]
 pub struct Target {
     pub address: SocketAddr,
-    pub question: Question,
+    pub request_for: RequestFor,
     pub hpas: usize,
-    /// Of each HPA.
+    /// The number of pods per HPA.
     pub pods: usize,
 }
 
@@ -54,13 +54,13 @@ struct Shared {
     is_over: AtomicBool,
 }
 
-/// What came of the questions.
+/// The results of the requests.
 #[derive(Default)]
 pub struct Answers {
-    /// Milliseconds each.
+    /// Response times in milliseconds.
     pub times: Vec<f64>,
     pub errors: usize,
-    /// Answers without an error that lack a pod.
+    /// The number of successful responses that lack a pod.
     pub incomplete: usize,
     /// The last error.
     pub error: String,
@@ -84,12 +84,12 @@ impl Controller {
         Ok(Self { shared, workers })
     }
 
-    /// Forgets the answers so far.
+    /// Discards the results so far.
     pub fn forget(&self) {
         *self.shared.answers.lock().unwrap_or_else(PoisonError::into_inner) = Answers::default();
     }
 
-    /// Stops, and returns the answers.
+    /// Stops, and returns the results.
     pub fn stop(self) -> Result<Answers> {
         self.shared.is_over.store(true, Ordering::Relaxed);
         let answers = std::mem::take(&mut *self.shared.answers.lock().unwrap_or_else(PoisonError::into_inner));
@@ -102,7 +102,7 @@ impl Controller {
 
 impl Shared {
     fn work(&self, config: &Arc<ClientConfig>) -> Result<()> {
-        let Target { address, question, pods, .. } = self.target;
+        let Target { address, request_for, pods, .. } = self.target;
         let mut client = Client::connect(address, config)?;
         while !self.is_over.load(Ordering::Relaxed) {
             let now = Instant::now();
@@ -117,13 +117,13 @@ impl Shared {
             };
             due.pop();
             drop(due);
-            let asked = question(hpa, pods);
-            let answer = client.send_with(&asked.path, HEADERS).and_then(|()| client.receive());
+            let request = request_for(hpa, pods);
+            let answer = client.send_with(&request.path, HEADERS).and_then(|()| client.receive());
             let took = now.elapsed().as_secs_f64() * 1e3;
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
             answers.times.push(took);
             match &answer {
-                Ok((200, body)) => answers.incomplete += usize::from(!asked.is_complete(body)),
+                Ok((200, body)) => answers.incomplete += usize::from(!request.is_complete(body)),
                 Ok((code, body)) => {
                     answers.errors += 1;
                     answers.error = format!("{code} {}", body.escape_ascii());
@@ -134,7 +134,7 @@ impl Shared {
                 }
             }
             drop(answers);
-            // After a timeout, the rest of the answer may still come.
+            // After a timeout, the rest of the response may still arrive on the old connection.
             if answer.is_err() {
                 client = Client::connect(address, config)?;
             }
@@ -144,8 +144,8 @@ impl Shared {
     }
 }
 
-impl Asked {
-    /// Whether an answer, in JSON or protobuf, has a value of each pod.
+impl HpaRequest {
+    /// Whether a response, in JSON or protobuf, has a value for each pod.
     fn is_complete(&self, body: &[u8]) -> bool {
         let Some((start, count)) = &self.pods else { return true };
         body.windows(start.len()).filter(|window| *window == start.as_bytes()).count() >= *count
@@ -153,7 +153,7 @@ impl Asked {
 }
 
 impl Answers {
-    /// The time that so great a part of the answers did not exceed, in milliseconds.
+    /// The quantile `part` (0 to 1) of the response times, in milliseconds.
     pub fn quantile(&self, part: f64) -> String {
         let mut times = self.times.clone();
         times.sort_by(f64::total_cmp);
@@ -162,24 +162,24 @@ impl Answers {
     }
 }
 
-/// A rate of each of the HPA's pods.
-pub fn of_pods(hpa: usize, pods: usize) -> Asked {
+/// Requests a rate for each of the HPA's pods.
+pub fn of_pods(hpa: usize, pods: usize) -> HpaRequest {
     of_metric(hpa, pods, "rate")
 }
 
-/// The current sum of each of the HPA's pods.
-pub fn of_pods_now(hpa: usize, pods: usize) -> Asked {
+/// Requests the current sum for each of the HPA's pods.
+pub fn of_pods_now(hpa: usize, pods: usize) -> HpaRequest {
     of_metric(hpa, pods, "now")
 }
 
-fn of_metric(hpa: usize, pods: usize, metric: &str) -> Asked {
+fn of_metric(hpa: usize, pods: usize, metric: &str) -> HpaRequest {
     let (path, app) = ("/apis/custom.metrics.k8s.io/v1beta2/namespaces", app(hpa));
     let path = format!("{path}/{}/pods/*/{metric}?labelSelector=app%3D{app}", namespace(hpa));
-    Asked { path, pods: Some((format!("{app}-"), pods)) }
+    HpaRequest { path, pods: Some((format!("{app}-"), pods)) }
 }
 
-/// A value that is the same for all.
-pub fn of_test_adapter(hpa: usize, _: usize) -> Asked {
+/// Requests the test adapter's external metric, whose value is the same for all HPAs.
+pub fn of_test_adapter(hpa: usize, _: usize) -> HpaRequest {
     let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{}/my-external-metric", namespace(hpa));
-    Asked { path, pods: None }
+    HpaRequest { path, pods: None }
 }

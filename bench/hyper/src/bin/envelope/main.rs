@@ -1,10 +1,11 @@
-//! The cost of many HPAs: `envelope BINARY [HPAS[xPODS]...]`. 20,000 pods are addresses of 127.0.0.0/8 in this process, in up to
-//! twenty namespaces, and each HPA selects its part of them. A rule takes a rate over a minute of two series of each pod; for
-//! more HPAs than Metriclet samples selections, it takes their current sum. The HPA controller is a part of this program: it
-//! asks over TLS as a front proxy, for each HPA every 15 s, with five workers as Kubernetes' own has, and then with 256.
+//! Measures the cost of many HPAs: `envelope BINARY [HPAS[xPODS]...]`. This process serves 20,000 pods on addresses of
+//! 127.0.0.0/8, in up to twenty namespaces; each HPA selects an equal share of them. A rule computes a rate over one minute of
+//! two series per pod, or their current sum if there are more HPAs than Metriclet samples selections. This program simulates
+//! the HPA controller: it sends requests over TLS as a front proxy, for each HPA every 15 s, first with five workers as in
+//! kube-controller-manager, then with 256.
 //!
-//! If BINARY is prometheus-adapter, it has the same rules, and a Prometheus that scrapes the pods. If it is the test adapter of
-//! the Go library, it is asked for a value from memory, as it neither lists pods nor fetches pages.
+//! If BINARY is prometheus-adapter, it gets the same rules and a Prometheus that scrapes the pods. If it is the test adapter of
+//! the Go library, which neither lists pods nor fetches pages, it serves a value from memory.
 
 mod cluster;
 mod controller;
@@ -24,15 +25,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use subject::{Subject, Surroundings};
 
 const PODS: usize = 20_000;
-/// Series on a page, of which the rule takes two: a small page, because this process shares the machine with what is measured.
+/// The number of series per page. Pages are small, because this process shares the machine with the measured one.
 const SERIES: usize = 20;
 const WANTED: usize = 2;
 const HPAS: [usize; 4] = [10, 100, 1_000, 5_000];
-/// Workers of the HPA controller by default (`--concurrent-horizontal-pod-autoscaler-syncs`), and more than it can have at work.
+/// The HPA controller's default number of workers (`--concurrent-horizontal-pod-autoscaler-syncs`), and far more than that.
 const WORKERS: [usize; 2] = [5, 256];
-/// Until samples span half of the range, from when on there are values.
+/// The time until samples span half of the range, when the first values appear.
 const WARM: Duration = Duration::from_secs(45);
-/// One sync of each HPA, which is left out: the first ones come all at once.
+/// One sync of each HPA, which is not measured: at first, all HPAs are due at once.
 const RAMP: Duration = Duration::from_secs(15);
 /// Two syncs of each HPA.
 const MEASURED: Duration = Duration::from_secs(30);
@@ -70,8 +71,8 @@ fn measure(binary: &str, hpas: usize, count: usize, pods: &Pages) -> Result<()> 
         binary,
         Surroundings { certificates: &certificates, kubeconfig: &kubeconfig, pods_port: pods.port, hpas, pods: count },
     )?;
-    let answering = subject.servers.first().ok_or("nothing to ask")?;
-    let target = Target { address: answering.address, question: subject.question, hpas, pods: count / hpas };
+    let answering = subject.servers.first().ok_or("no server")?;
+    let target = Target { address: answering.address, request_for: subject.request_for, hpas, pods: count / hpas };
     let config = certificates.client(true)?;
     let warming = Controller::start(target, &config, WORKERS[0])?;
     thread::sleep(WARM);
@@ -80,7 +81,7 @@ fn measure(binary: &str, hpas: usize, count: usize, pods: &Pages) -> Result<()> 
         let controller = Controller::start(target, &config, workers)?;
         thread::sleep(RAMP);
         controller.forget();
-        let (asked, fetched) = (kubernetes.sent(), pods.sent());
+        let (listed, fetched) = (kubernetes.sent(), pods.sent());
         let (cpu, start) = (each(&subject, Server::cpu_time)?, Instant::now());
         thread::sleep(MEASURED);
         let seconds = start.elapsed().as_secs_f64();
@@ -98,7 +99,7 @@ fn measure(binary: &str, hpas: usize, count: usize, pods: &Pages) -> Result<()> 
             answers.incomplete,
             sum(&spent, 1),
             sum(&each(&subject, Server::memory)?, 0),
-            per_second(lists, asked) / 1e3,
+            per_second(lists, listed) / 1e3,
             per_second(bytes, fetched.0) / 1e3,
             per_second(pages, fetched.1),
         );
@@ -109,12 +110,12 @@ fn measure(binary: &str, hpas: usize, count: usize, pods: &Pages) -> Result<()> 
     Ok(())
 }
 
-/// A number of each process.
+/// A measurement of each process.
 fn each(subject: &Subject, of: fn(&Server) -> Result<f64>) -> Result<Vec<f64>> {
     subject.servers.iter().map(of).collect()
 }
 
-/// The sum, with its parts if there are several: those of the adapter, and of Prometheus.
+/// Formats the sum, followed by its parts (adapter and Prometheus) if there are several.
 fn sum(parts: &[f64], decimals: usize) -> String {
     let total = format!("{:.decimals$}", parts.iter().sum::<f64>());
     if parts.len() == 1 {

@@ -1,4 +1,4 @@
-//! What is measured: Metriclet, prometheus-adapter with a Prometheus, or the test adapter of the Go library.
+//! The measured adapter: Metriclet, prometheus-adapter with a Prometheus, or the test adapter of the Go library.
 
 use std::fs;
 use std::net::TcpListener;
@@ -14,21 +14,21 @@ use metriclet_bench_hyper::server::Server;
 use metriclet_bench_hyper::tls::Certificates;
 
 use super::cluster::{name, namespace, pods};
-use super::controller::{Question, of_pods, of_pods_now, of_test_adapter};
+use super::controller::{RequestFor, of_pods, of_pods_now, of_test_adapter};
 
-/// Selections that Metriclet samples over time; the rules of further ones fail.
+/// The maximum number of selections that Metriclet samples over time; requests for further ones fail.
 const SAMPLED: usize = 1_024;
-/// The longest time in which Prometheus is to have found and scraped all pods.
+/// The time limit for Prometheus to scrape all pods.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// Processes that answer together.
+/// The processes of the measured adapter.
 pub struct Subject {
-    /// The first one answers.
+    /// The first one serves the requests.
     pub servers: Vec<Server>,
-    pub question: Question,
+    pub request_for: RequestFor,
 }
 
-/// Where the pods and the Kubernetes API are.
+/// The pods and the Kubernetes API that the adapter uses.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     pub certificates: &'a Certificates,
@@ -39,19 +39,19 @@ pub struct Surroundings<'a> {
 }
 
 impl Subject {
-    /// Starts what BINARY is by its name.
+    /// Starts the adapter that the file name of `binary` indicates.
     pub fn start(binary: &str, around: Surroundings<'_>) -> Result<Self> {
-        let question = if around.hpas > SAMPLED { of_pods_now } else { of_pods };
+        let request_for = if around.hpas > SAMPLED { of_pods_now } else { of_pods };
         if binary.contains("prometheus-adapter") {
             let prometheus = prometheus(around)?;
             let adapter = prometheus_adapter(binary, around, &prometheus)?;
-            return Ok(Self { servers: vec![adapter, prometheus], question });
+            return Ok(Self { servers: vec![adapter, prometheus], request_for });
         }
         if binary.contains("test-adapter") {
             let adapter = Server::start(&mut of_the_library(binary, around)?)?;
-            return Ok(Self { servers: vec![adapter], question: of_test_adapter });
+            return Ok(Self { servers: vec![adapter], request_for: of_test_adapter });
         }
-        Ok(Self { servers: vec![metriclet(binary, around)?], question })
+        Ok(Self { servers: vec![metriclet(binary, around)?], request_for })
     }
 }
 
@@ -76,9 +76,9 @@ fn metriclet(binary: &str, around: Surroundings<'_>) -> Result<Server> {
     Server::start(&mut command)
 }
 
-/// The Prometheus in METRICLET_PROMETHEUS or PATH, which keeps all series of each page, as it does unless told which to drop.
-/// Its targets are written in its configuration, as Debian's cannot find pods at a Kubernetes API; the memory for that is left
-/// out. Returns when it has scraped all pods, or has had the time for that.
+/// Starts the Prometheus in METRICLET_PROMETHEUS or PATH, which stores all series of each page, as by default. Its targets are
+/// static, because Debian's build has no Kubernetes service discovery; so its memory does not include that. Returns once it has
+/// scraped all pods, or after PATIENCE.
 fn prometheus(around: Surroundings<'_>) -> Result<Server> {
     let (config, data) = (around.certificates.path("prometheus.yml"), around.certificates.path("prometheus"));
     let port = around.pods_port;
@@ -116,7 +116,7 @@ fn scraped(prometheus: &Server) -> Result<usize> {
     Ok(value.split('"').nth(1).ok_or("a value without a number")?.parse()?)
 }
 
-/// prometheus-adapter with the same two rules. The metrics are listed once a minute, as its chart sets it.
+/// Starts prometheus-adapter with the same two rules. It relists metrics once a minute, as its Helm chart sets.
 fn prometheus_adapter(binary: &str, around: Surroundings<'_>, prometheus: &Server) -> Result<Server> {
     let config = around.certificates.path("adapter.yaml");
     let rule = |name: &str, value: &str| {
@@ -131,14 +131,14 @@ fn prometheus_adapter(binary: &str, around: Surroundings<'_>, prometheus: &Serve
     fs::write(&config, format!("rules:\n{rate}{now}"))?;
     let mut command = of_the_library(binary, around)?;
     command.arg("--config").arg(&config).arg(format!("--prometheus-url=http://{}", prometheus.address));
-    // By default it lists pods at most five times a second, and then answers as many questions.
+    // By default it lists pods at most five times a second, which would limit it to five responses a second.
     command.args(["--metrics-relist-interval=1m", "--client-qps=1000", "--client-burst=1000"]);
     Server::start(&mut command)
 }
 
-/// An adapter that is built with the Go library.
+/// The command of an adapter that is built with the Go library.
 fn of_the_library(binary: &str, around: Surroundings<'_>) -> Result<Command> {
-    // It takes port 0 for none.
+    // Port 0 would disable the listener, so a free port is chosen here.
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut command = Command::new(binary);
     command.args(["--bind-address=127.0.0.1", "--authentication-skip-lookup=true", &format!("--secure-port={port}")]);

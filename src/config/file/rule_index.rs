@@ -8,7 +8,7 @@ use crate::parse::escape::Escaped;
 
 /// The rules read so far, by what they serve.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
+pub(super) struct RuleIndex {
     /// By resource and metric name. External metrics have no resource, and names in lower case.
     metrics: HashMap<(String, String), Holder>,
     /// The line of the rule for an object, by resource, metric name and object.
@@ -31,7 +31,7 @@ pub(super) struct Served<'a> {
     pub(super) described: &'a [DescribedObject],
 }
 
-impl Taken {
+impl RuleIndex {
     /// Registers an external metric.
     pub(super) fn take_external(&mut self, name: &str, line: usize, fields: &mut Fields<'_>, sink: &mut Sink) {
         let key = (String::new(), name.to_ascii_lowercase());

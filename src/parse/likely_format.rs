@@ -2,14 +2,14 @@
 
 /// The likely format of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookalike {
+pub enum LikelyFormat {
     /// CSV with a header.
     Csv,
     /// Lines of a key, a colon and a value.
     KeyValue,
 }
 
-impl Lookalike {
+impl LikelyFormat {
     /// The likely format of a page that starts with `head`.
     pub fn of(head: &[u8]) -> Option<Self> {
         let head = String::from_utf8_lossy(head);
@@ -40,12 +40,12 @@ mod tests {
     #[test]
     fn recognizes() {
         for (head, expected) in [
-            ("# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp", Some(Lookalike::Csv)),
-            ("\"queue\", depth, age\r\nmail,1,2\r\n", Some(Lookalike::Csv)),
-            ("pool:                 www\nprocess manager:      static\n", Some(Lookalike::KeyValue)),
-            ("Active connections: 3 \nserver accepts handled requests\n 14 14", Some(Lookalike::KeyValue)),
-            ("127.0.0.1\nServerVersion: Apache/2.4.71 (Debian)\nServerMPM: ev", Some(Lookalike::KeyValue)),
-            ("queue:\n  depth: 3\n", Some(Lookalike::KeyValue)),
+            ("# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp", Some(LikelyFormat::Csv)),
+            ("\"queue\", depth, age\r\nmail,1,2\r\n", Some(LikelyFormat::Csv)),
+            ("pool:                 www\nprocess manager:      static\n", Some(LikelyFormat::KeyValue)),
+            ("Active connections: 3 \nserver accepts handled requests\n 14 14", Some(LikelyFormat::KeyValue)),
+            ("127.0.0.1\nServerVersion: Apache/2.4.71 (Debian)\nServerMPM: ev", Some(LikelyFormat::KeyValue)),
+            ("queue:\n  depth: 3\n", Some(LikelyFormat::KeyValue)),
             ("# HELP queue_depth Jobs, waiting, by queue: all\n", None),
             ("queue_depth{a=\"b\",c=\"d\",e=\"f\"} x\n", None),
             ("{\"a\": 1}", None),
@@ -54,7 +54,7 @@ mod tests {
             (",,,\n", None),
             ("", None),
         ] {
-            assert_eq!(Lookalike::of(head.as_bytes()), expected, "{head}");
+            assert_eq!(LikelyFormat::of(head.as_bytes()), expected, "{head}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A bound that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Bound {
+pub enum SampleLimit {
     /// Series of one rule.
     Series(usize),
     /// Bytes of all rules together.
@@ -15,7 +15,7 @@ pub enum Bound {
     OfNamespace(usize),
 }
 
-impl fmt::Display for Bound {
+impl fmt::Display for SampleLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Series(most) => write!(f, "more than {most} series of a rule over time"),

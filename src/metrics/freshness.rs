@@ -10,18 +10,18 @@ use crate::telemetry::clock::Now;
 
 /// The time for which the response to a request does not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lasting {
-    /// Until its page is fetched again.
+pub(crate) struct Freshness {
+    /// When its page is fetched again.
     pub(crate) until: Instant,
-    /// By the wall clock, in Unix milliseconds: when it was created, and the last moment at which none of its values is
+    /// The wall-clock times in Unix milliseconds at which the response was created, and until which none of its values is
     /// too old. The clock may be set.
     from: i64,
     to: i64,
 }
 
-impl Lasting {
-    /// For values of a page, with these timestamps in Unix milliseconds. `None` if the next response may depend on
-    /// something other than the page.
+impl Freshness {
+    /// The freshness of values of a page, with these timestamps in Unix milliseconds. `None` if the next response may
+    /// depend on something other than the page.
     pub(super) fn of_page(
         served: &ActiveRule,
         page: &Page,
@@ -31,7 +31,7 @@ impl Lasting {
         Self::of_values(served, served.upstream.fresh_until(page)?, times, now)
     }
 
-    /// For values that do not change until this moment, as long as none of them is too old.
+    /// The freshness of values that do not change until this moment, as long as none of them is too old.
     pub(super) fn of_values(
         served: &ActiveRule,
         until: Instant,
@@ -60,9 +60,9 @@ mod tests {
     #[test]
     fn expires_with_the_page_and_with_the_age_of_values() {
         let now = Now { monotonic: Instant::now(), unix_millis: 1_000 };
-        let lasting = Lasting { until: now.monotonic + Duration::from_secs(5), from: 1_000, to: 3_000 };
+        let freshness = Freshness { until: now.monotonic + Duration::from_secs(5), from: 1_000, to: 3_000 };
         let at = |seconds, unix_millis| {
-            lasting.holds(Now { monotonic: now.monotonic + Duration::from_secs(seconds), unix_millis })
+            freshness.holds(Now { monotonic: now.monotonic + Duration::from_secs(seconds), unix_millis })
         };
         assert!(at(0, 1_000) && at(2, 3_000) && at(4, 2_000));
         assert!(!at(5, 2_000), "its page is fetched again");

@@ -16,15 +16,15 @@ pub(crate) struct PageMark {
 
 /// The latest pages of a URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Turns {
+pub(crate) struct Alternation {
     /// The newest last.
     recent: Vec<PageMark>,
     seen: bool,
 }
 
-impl Turns {
+impl Alternation {
     /// Records a page; returns whether it shows that processes alternate, and whether it is the first that does.
-    pub(crate) fn note(&mut self, mark: PageMark) -> Option<FirstTurn> {
+    pub(crate) fn note(&mut self, mark: PageMark) -> Option<FirstAlternation> {
         let taken = match (self.recent.last(), mark.process) {
             // A process that started earlier, or that was seen before, is not a restart.
             (Some(PageMark { process: Some(last), .. }), Some(process)) => {
@@ -41,7 +41,7 @@ impl Turns {
         self.recent.push(mark);
         let first = taken && !self.seen;
         self.seen |= taken;
-        taken.then_some(FirstTurn(first))
+        taken.then_some(FirstAlternation(first))
     }
 
     /// Whether the last pages, including this one, are the same sequence of different pages twice.
@@ -56,17 +56,19 @@ impl Turns {
 
 /// Whether this is the first detected alternation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FirstTurn(pub bool);
+pub(crate) struct FirstAlternation(pub bool);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn turns(pages: &[(Option<f64>, u64)]) -> Vec<bool> {
-        let mut turns = Turns::default();
+    fn alternation(pages: &[(Option<f64>, u64)]) -> Vec<bool> {
+        let mut alternation = Alternation::default();
         pages
             .iter()
-            .map(|&(process, content)| turns.note(PageMark { process: process.map(f64::to_bits), content }).is_some())
+            .map(|&(process, content)| {
+                alternation.note(PageMark { process: process.map(f64::to_bits), content }).is_some()
+            })
             .collect()
     }
 
@@ -92,15 +94,15 @@ mod tests {
             (&[(None, 1), (None, 2), (None, 1), (None, 1), (None, 2), (None, 3), (None, 2)], &[false; 7]),
             (&[(None, 1), (None, 1), (None, 1), (None, 1)], &[false; 4]),
         ] {
-            assert_eq!(turns(pages), expected, "{pages:?}");
+            assert_eq!(alternation(pages), expected, "{pages:?}");
         }
     }
 
     #[test]
     fn reports_the_first_alternation() {
-        let mut turns = Turns::default();
+        let mut alternation = Alternation::default();
         let told = [2.0, 3.0, 2.0, 3.0]
-            .map(|process: f64| turns.note(PageMark { process: Some(f64::to_bits(process)), content: 0 }));
-        assert_eq!(told, [None, None, Some(FirstTurn(true)), Some(FirstTurn(false))]);
+            .map(|process: f64| alternation.note(PageMark { process: Some(f64::to_bits(process)), content: 0 }));
+        assert_eq!(told, [None, None, Some(FirstAlternation(true)), Some(FirstAlternation(false))]);
     }
 }

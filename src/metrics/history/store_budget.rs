@@ -7,26 +7,26 @@ use std::sync::Arc;
 
 use super::budget::{SAMPLE, SampleBudget, cost};
 use super::layout::{self, Layout};
-use crate::metrics::sample_bound::Bound;
+use crate::metrics::sample_limit::SampleLimit;
 use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::Labels;
 use crate::source::page::Series;
 
 /// The budget of a store at one time.
-pub(super) struct Room<'s> {
+pub(super) struct StoreBudget<'s> {
     pub(super) budget: &'s SampleBudget,
     pub(super) most_series: usize,
-    /// The series of all objects.
+    /// The number of series of all objects.
     pub(super) series: &'s mut usize,
     pub(super) shared: &'s mut SharedLabels,
     /// The limit that was reached, and the time.
-    pub(super) full: &'s mut Option<(i64, Bound)>,
+    pub(super) full: &'s mut Option<(i64, SampleLimit)>,
     pub(super) at: i64,
     /// Samples before this time are no longer needed.
     pub(super) oldest: i64,
 }
 
-/// Labels that objects share: the pods of one workload mostly have the same.
+/// Labels that objects share: the pods of one workload mostly have the same labels.
 #[derive(Debug, Default)]
 pub(super) struct SharedLabels {
     pub(super) sets: HashSet<Labels>,
@@ -94,7 +94,7 @@ fn labels(series: &Series) -> Labels {
     Labels::new(name.chain(series.labels().iter()))
 }
 
-impl Room<'_> {
+impl StoreBudget<'_> {
     /// Reserves memory for a sample of a known series.
     pub(super) fn sample(&mut self) -> bool {
         self.samples(1)
@@ -102,7 +102,7 @@ impl Room<'_> {
 
     /// Reserves memory for samples of known series: for all or for none.
     pub(super) fn samples(&mut self, count: usize) -> bool {
-        let fits = self.budget.take(SAMPLE * count);
+        let fits = self.budget.reserve(SAMPLE * count);
         if !fits {
             self.lack_bytes();
         }
@@ -112,10 +112,10 @@ impl Room<'_> {
     /// Reserves memory for a new series with a sample; returns its shared labels.
     pub(super) fn series(&mut self, labels: Labels) -> Option<Labels> {
         if *self.series >= self.most_series {
-            *self.full = Some((self.at, Bound::Series(self.most_series)));
+            *self.full = Some((self.at, SampleLimit::Series(self.most_series)));
             return None;
         }
-        if !self.budget.take(SAMPLE + cost(&labels)) {
+        if !self.budget.reserve(SAMPLE + cost(&labels)) {
             self.lack_bytes();
             return None;
         }
@@ -130,7 +130,7 @@ impl Room<'_> {
         count: usize,
     ) -> bool {
         let bytes = series.filter(|(_, place)| place.is_none()).map(|(labels, _)| cost(labels)).sum();
-        let fits = *self.series + count <= self.most_series && self.budget.take(bytes);
+        let fits = *self.series + count <= self.most_series && self.budget.reserve(bytes);
         if fits {
             *self.series += count;
         }
@@ -140,7 +140,7 @@ impl Room<'_> {
     /// Releases the memory of a series without samples.
     pub(super) fn drop_series(&mut self, labels: &Labels) {
         *self.series -= 1;
-        self.budget.give_back(cost(labels));
+        self.budget.release(cost(labels));
     }
 
     pub(super) fn lack_bytes(&mut self) {

@@ -7,14 +7,14 @@ use crate::api::message::{Reply, Request};
 use crate::api::{Answer, Api};
 use crate::config::limits::Limits;
 use crate::metrics::trace::{Event, Trace};
-use crate::source::waiting::Patience;
+use crate::source::waiting::AllowedWaits;
 use crate::telemetry::clock::Clock;
 
 /// The time between two requests with `--wait`.
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Requests a target, and retries for up to `wait` while the answer is 503.
-pub(super) fn ask(api: &Api, target: &str, wait: Duration, limits: &Limits, clock: &Clock) -> (Reply, Trace) {
+pub(super) fn local_answer(api: &Api, target: &str, wait: Duration, limits: &Limits, clock: &Clock) -> (Reply, Trace) {
     let until = Instant::now() + wait;
     loop {
         let mut trace = Trace::on();
@@ -30,8 +30,8 @@ pub(super) fn ask(api: &Api, target: &str, wait: Duration, limits: &Limits, cloc
 
 fn answer(api: &Api, target: &str, limits: &Limits, clock: &Clock, trace: &mut Trace) -> Reply {
     let (since, request) = (clock.now(), Request::get(target));
-    let patience = Patience::until(since.monotonic + limits.answer.deadline);
-    match api.answer(&request, patience, since, trace) {
+    let waits = AllowedWaits::until(since.monotonic + limits.answer.deadline);
+    match api.answer(&request, waits, since, trace) {
         Answer::Reply(reply) => reply,
         Answer::WouldWait(waiting) => api.overloaded(&request, waiting, since),
     }
