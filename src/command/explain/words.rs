@@ -159,7 +159,7 @@ pub(super) fn of_hpa(account: &Account) -> Vec<Line> {
     if account.metrics.iter().any(|metric| metric.values.is_none()) && decision.reason != DecisionReason::Unknown {
         lines.push((
             "at least",
-            "CPU and memory may local_answer for more: the highest number of all metrics counts".to_owned(),
+            "CPU and memory may ask for more: the highest number of all metrics counts".to_owned(),
         ));
     }
     if let DecisionReason::Metric { .. } = decision.reason {
