@@ -52,7 +52,8 @@ fn is_served(secure: &Secure, good: &mut Stream, client: &Client) {
     for _ in 0..20 {
         assert_eq!(get(good, DISCOVERY).code, 200);
         assert_eq!(get(good, METRIC).values(), "web 1");
-        assert_eq!(client.get("/livez").code, 200);
+        // Not /livez, because on a busy machine a worker may not run for long enough to count as stuck.
+        assert_eq!(client.get(DISCOVERY).code, 200);
     }
     assert!(secure.server.pid() > 0);
 }
@@ -63,7 +64,10 @@ fn is_over(secure: &Secure, held: &Held, resident: u64, good: &mut Stream) {
     let page = get(good, "/metrics").body;
     assert_eq!(own(&page, "metriclet_panics_total"), 0.0);
     assert_eq!(own(&page, "metriclet_connections_open{client=\"unverified\"}"), 0.0);
-    assert_eq!(get(good, "/livez").code, 200);
+    eventually(|| match get(good, "/livez").code {
+        200 => Ok(()),
+        code => Err(format!("/livez returns {code}")),
+    });
     // At most the allocator's overhead for thousands of connections.
     let now = secure.resident();
     assert!(now < resident + (48 << 20), "{resident} bytes before, {now} after");

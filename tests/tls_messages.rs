@@ -15,6 +15,7 @@ use common::tls::{Authority, Identity, TlsUpstream, openssl, presenting};
 use common::upstream::{Upstream, page};
 use common::{file, run};
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
+use rustls::ServerConnection;
 use rustls::version::TLS13;
 
 const LONG_ENOUGH: &str =
@@ -271,6 +272,34 @@ fn a_slow_handshake_is_bounded() {
         thread::spawn(move || listener.incoming().for_each(|stream| serve(&mut stream.unwrap())));
         assert_eq!(cause(&format!("https://{address}/"), ""), "timeout: tls handshake");
     }
+}
+
+/// A server that sends the record with the body too slowly.
+#[test]
+fn a_slow_record_of_the_body_is_bounded() {
+    let authority = Authority::new("ca");
+    let config = presenting(&authority.issue("127.0.0.1"), &TLS13);
+    let serve = move |stream: &mut TcpStream| {
+        let mut tls = ServerConnection::new(config.clone()).unwrap();
+        let mut client = rustls::Stream::new(&mut tls, stream);
+        let _ = client.read(&mut [0; 1024]);
+        let _ = client.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 8192\r\n\r\n");
+        let mut record = Vec::new();
+        tls.writer().write_all(&[b'1'; 8192]).unwrap();
+        tls.write_tls(&mut record).unwrap();
+        // The record would take minutes.
+        for byte in record.chunks(1) {
+            if stream.write_all(byte).is_err() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    thread::spawn(move || listener.incoming().for_each(|stream| serve(&mut stream.unwrap())));
+    let ca = file("ca.pem", &authority.pem());
+    assert_eq!(cause(&url, &format!(", caFile: '{}'", ca.display())), "timeout: receive body");
 }
 
 /// Errors of plain HTTP are not reported as TLS.

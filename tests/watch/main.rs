@@ -111,8 +111,10 @@ fn a_too_large_selection_starts_a_watch() {
     let (port, _pods) = numbers(1);
     let kubernetes = Kubernetes::start();
     kubernetes.history().grant(true);
+    // Small ones, because a busy machine must parse the list within a second.
     let idle = |number: usize| {
-        with(named(&format!("idle-{number}"), "127.0.0.9"), "/metadata/labels", json!({"app": "idle", "n": "0"}))
+        let name = format!("idle-{number}");
+        json!({"metadata": {"name": name, "namespace": "shop", "uid": number.to_string(), "labels": {"app": "idle", "n": "0"}}})
     };
     kubernetes.set(PODS, (0..5_001).map(idle).chain([pod(0)]).collect());
     let server = server(&kubernetes, &rules(port));
