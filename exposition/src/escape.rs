@@ -27,7 +27,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Untrusted bytes without quotes, for the detail of a log line, truncated after `max` characters.
+/// Untrusted bytes without quotes, for the detail of a log line, truncated after `max` of them.
 pub fn escaped(bytes: &[u8], max: usize) -> String {
     let mut text = String::new();
     // Writing to memory cannot fail.
@@ -35,7 +35,7 @@ pub fn escaped(bytes: &[u8], max: usize) -> String {
     text
 }
 
-/// Writes at most `max` characters; returns whether these were all. An invalid byte counts as one character.
+/// Escapes at most `max` characters of the input; returns whether these were all. An invalid byte counts as one character.
 fn escape(bytes: &[u8], max: usize, to: &mut impl Write) -> Result<bool, fmt::Error> {
     let mut left = max;
     for chunk in bytes.utf8_chunks() {

@@ -26,13 +26,14 @@ impl Kind {
     /// Whether a series of this type only increases.
     pub fn is_counter(self, series: &str) -> bool {
         match self {
-            Self::Counter | Self::Histogram => true,
+            // `_created` is a time, which changes only with the process.
+            Self::Counter | Self::Histogram => !series.ends_with("_created"),
             Self::Summary => is_named_like_a_counter(series),
             Self::Unknown | Self::Gauge | Self::GaugeHistogram | Self::Info | Self::StateSet => false,
         }
     }
 
-    /// The type in a TYPE line; `None` if none was declared.
+    /// The type in a TYPE line; `None` for [`Self::Unknown`], declared or not.
     pub fn as_str(self) -> Option<&'static str> {
         Some(match self {
             Self::Unknown => return None,
@@ -96,6 +97,23 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_are_series_that_only_increase() {
+        for (kind, name, expected) in [
+            (Kind::Counter, "a_total", true),
+            (Kind::Counter, "a_created", false),
+            (Kind::Histogram, "a_bucket", true),
+            (Kind::Histogram, "a_created", false),
+            (Kind::Summary, "a_count", true),
+            (Kind::Summary, "a", false),
+            (Kind::Summary, "a_created", false),
+            (Kind::GaugeHistogram, "a_gcount", false),
+            (Kind::Unknown, "a_total", false),
+        ] {
+            assert_eq!(kind.is_counter(name), expected, "{kind:?} {name}");
+        }
+    }
 
     #[test]
     fn recognizes_the_names_of_a_family() {

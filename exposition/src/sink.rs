@@ -19,7 +19,8 @@ pub struct Sample<'a> {
 
 /// A receiver of samples.
 pub trait Sink {
-    /// Whether samples of this name are wanted. Called once for every sample; others are validated but not converted.
+    /// Whether samples of this name are wanted; others are validated but not converted. The answer must depend on the name
+    /// alone, because it is reused for the following lines with the same name. Not called for a line that is too long.
     fn wants(&mut self, name: &str) -> bool;
 
     /// Receives the name of a sample whose line exceeds the limit, and the complete labels within the limit. There may
@@ -31,7 +32,7 @@ pub trait Sink {
     fn sample(&mut self, sample: &Sample<'_>);
 }
 
-/// Checks a page, and takes no samples from it.
+/// Only validates a page.
 impl Sink for () {
     fn wants(&mut self, _: &str) -> bool {
         false

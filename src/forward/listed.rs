@@ -80,6 +80,7 @@ impl Default for Listed {
     }
 }
 
+/// From 1: 0 stands for no list.
 fn next() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)

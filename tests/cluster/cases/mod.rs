@@ -52,7 +52,7 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "The CronJob's account, with only the rights that it needs, renews the certificate around its expiry: both APIs stay Available, HPAs keep their replicas, and caBundle holds both authorities while they overlap",
+        name: "The CronJob's account, with only the rights that it needs, renews the certificate around its expiry: both APIs stay Available, HPAs keep their replicas, and caBundle holds both CA certificates while they overlap",
         run: renewal::of_the_serving_certificate,
         needs_controllers: true,
         apart: true,
@@ -64,13 +64,13 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "The watch of pods follows every change without a list; it serves pods for a limited time while kube-apiserver is stopped, and resumes after restarts and a compaction; without the verb, pods are listed",
+        name: "The watch of pods follows every change without a list; it serves pods for a limited time while kube-apiserver is stopped, and resumes after restarts and a compaction; without the permission to watch, Metriclet lists pods",
         run: pod_watch::follows_pods,
         needs_controllers: false,
         apart: true,
     },
     Case {
-        name: "Two replicas share their samples: through a rollout, and while either is killed, neither reports gathering again",
+        name: "Two replicas share their samples: through a rollout, and while either is killed, neither answers again that it lacks samples",
         run: replicas::share_samples,
         needs_controllers: false,
         apart: false,
