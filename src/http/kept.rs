@@ -57,10 +57,9 @@ impl KeptConnections {
 
     /// Takes an open connection to this process at this address, if there is one.
     pub(super) fn take(&self, peer: Peer, address: SocketAddr) -> Option<Socket> {
-        let Idle { socket, since } = self.lock().remove(&(peer, address))?;
-        let is_young = self.now().saturating_duration_since(since) < self.longest;
+        let idle = self.lock().remove(&(peer, address))?;
         // Unrequested bytes would be parsed as the response.
-        (is_young && socket.is_quiet()).then_some(socket)
+        (!self.is_old(&idle, self.now()) && idle.socket.is_quiet()).then_some(idle.socket)
     }
 
     /// Keeps a connection whose exchange has ended properly, unless the limit is reached.
@@ -84,9 +83,13 @@ impl KeptConnections {
     /// Closes connections that have been idle for too long.
     pub(crate) fn close_old(&self) {
         let now = self.now();
-        let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) >= self.longest;
-        let old: Vec<_> = self.lock().extract_if(|_, idle| is_old(idle)).collect();
+        let old: Vec<_> = self.lock().extract_if(|_, idle| self.is_old(idle, now)).collect();
         drop(old);
+    }
+
+    /// Whether a connection has been idle for too long.
+    fn is_old(&self, idle: &Idle, now: Instant) -> bool {
+        now.saturating_duration_since(idle.since) >= self.longest
     }
 
     fn now(&self) -> Instant {
