@@ -1,5 +1,6 @@
 //! Turns a request into its reply: routing, authentication and authorization, then the metric's values or a Status with
-//! the reason why there are none.
+//! the reason why there are none. With `AllowedWaits::NONE` it answers from memory; otherwise it may block its thread until the
+//! request's deadline.
 
 pub(crate) mod access;
 pub(crate) mod auth;
@@ -74,7 +75,7 @@ pub enum Answer {
     WouldWait(Waiting),
 }
 
-/// A route's result: a reply, a Status, or the need to wait.
+/// Why a route has no reply: a Status, or the need to wait.
 enum RouteError {
     Status(Status),
     WouldWait(Waiting),

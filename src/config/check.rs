@@ -9,7 +9,7 @@ mod unexpected_values;
 use std::time::Duration;
 
 use super::limits::{Limits, SamplingLimits};
-use super::model::{DescribedObject, Format, Identity, Namespaces, ObjectKind, Rule, SelectorMode, Source, Value};
+use super::model::{DescribedObject, Format, Namespaces, ObjectKind, ObjectMapping, Rule, SelectorMode, Source, Value};
 use super::problem::Severity;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
@@ -126,8 +126,8 @@ fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
         }
         return;
     }
-    let label = match &rule.identity {
-        Identity::Labels { name, .. } => name.first(),
+    let label = match &rule.mapping {
+        ObjectMapping::Labels { name, .. } => name.first(),
         _ => None,
     };
     match (&rule.value, label) {
@@ -218,8 +218,8 @@ fn shape(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             findings.push(error("value", message));
         }
         (Value::Json(expr), Some(Format::Csv)) => {
-            let items = match &rule.identity {
-                Identity::Items { items, .. } => Some(("items", items)),
+            let items = match &rule.mapping {
+                ObjectMapping::Items { items, .. } => Some(("items", items)),
                 _ => None,
             };
             let paths = expr.parts().iter().map(|part| ("value", &part.path)).chain(items);
@@ -275,18 +275,22 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
     }
     let one = in_url || namespaces.single().is_some();
     let in_name = rule.name_pattern.as_ref().is_some_and(NamePattern::names_namespaces);
-    let several = match &rule.identity {
-        Identity::Url if !one && !is_namespace => Some("put {namespace} into the URL"),
-        Identity::Items { namespace_from: None, .. } if !one && !is_namespace && !in_name => Some("add namespaceFrom:"),
-        Identity::Groups { namespace: false } if !one && !is_namespace => Some("add a group (?<namespace>…)"),
-        Identity::Namespace if !one => Some("put {namespace} into the URL"),
+    let several = match &rule.mapping {
+        ObjectMapping::Requested if !one && !is_namespace => Some("put {namespace} into the URL"),
+        ObjectMapping::Items { namespace_from: None, .. } if !one && !is_namespace && !in_name => {
+            Some("add namespaceFrom:")
+        }
+        ObjectMapping::CaptureGroups { namespace: false } if !one && !is_namespace => {
+            Some("add a group (?<namespace>…)")
+        }
+        ObjectMapping::Namespace if !one => Some("put {namespace} into the URL"),
         _ => None,
     };
     if let Some(cure) = several {
         let message = format!("source {name} has one page for several namespaces; list one namespace, or {cure}");
         findings.push(error("source", message));
     }
-    if let Identity::Fixed(DescribedObject { namespace, name: object }) = &rule.identity {
+    if let ObjectMapping::Described(DescribedObject { namespace, name: object }) = &rule.mapping {
         let described = namespace.as_deref().or(is_namespace.then_some(object.as_str()));
         if let Some(outside) = described.filter(|described| !source.namespaces.allow(described)) {
             let message = format!("{} is not among the namespaces of source {name}", Escaped::new(outside));

@@ -1,7 +1,7 @@
 //! Checks HPAs against a configuration: metrics that no rule serves, and workloads that would stay at zero replicas.
 
 use super::limits::Limits;
-use super::model::{Config, Identity, Pods, Rule, Source, Target};
+use super::model::{Config, ObjectMapping, Pods, Rule, Source, Target};
 use super::problem::{Part, Problem, Severity};
 use crate::autoscaling::manifest::{self, Hpa, MetricKind, MetricSpec, ObjectRef};
 use crate::autoscaling::problem::HpaProblem;
@@ -59,8 +59,8 @@ fn is_for(rule: &Rule, kind: MetricKind<'_>, name: &str) -> bool {
 
 /// Whether a rule may describe the object of a metric, as far as the HPA's namespace is known.
 pub(crate) fn may_describe(rule: &Rule, kind: MetricKind<'_>, namespace: Option<&str>) -> bool {
-    match (&rule.identity, kind) {
-        (Identity::Fixed(described), MetricKind::Object(object)) => {
+    match (&rule.mapping, kind) {
+        (ObjectMapping::Described(described), MetricKind::Object(object)) => {
             let is_here = described.namespace.as_deref().is_none_or(|own| namespace.is_none_or(|of| of == own));
             is_here && (described.name == object.name || request_path::is_namespace(&object))
         }

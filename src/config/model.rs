@@ -19,7 +19,7 @@ pub(crate) use self::namespaces::Namespaces;
 pub(crate) use self::oauth2::{ClientAuth, ClientCredentials};
 pub(crate) use self::request::{Method, Proxy, Setting};
 pub(crate) use self::rule::{
-    BrokenRule, DescribedObject, Identity, ItemText, LabelledItems, NamespaceLabels, ObjectKind, OnMissing, OnNan,
+    BrokenRule, DescribedObject, ItemText, LabelledItems, NamespaceLabels, ObjectKind, ObjectMapping, OnMissing, OnNan,
     Rule, Value,
 };
 
@@ -296,7 +296,7 @@ impl Source {
 
     /// Whether a rule on this source is evaluated over the joined pages of several pods.
     pub fn joins_pages_for(&self, rule: &Rule) -> bool {
-        self.pod_set().is_some() || rule.identity == Identity::Selected
+        self.pod_set().is_some() || rule.mapping == ObjectMapping::PodSelector
     }
 
     /// Whether it is a server with Prometheus' HTTP API.

@@ -1,6 +1,6 @@
 //! The rights that a configuration needs in the Kubernetes API, so that a Role grants no others.
 
-use super::model::{Config, Forward, Identity, Namespaces, ObjectKind, Rule, SelectorMode, Source};
+use super::model::{Config, Forward, Namespaces, ObjectKind, ObjectMapping, Rule, SelectorMode, Source};
 use crate::kube::pod_selector::PodSelector;
 use crate::parse::glob::NameGlob;
 use crate::parse::path::{CUSTOM_METRICS, EXTERNAL_METRICS, Group};
@@ -93,7 +93,7 @@ fn of_rule(rule: &Rule, source: &Source, rights: &mut Vec<Right>) {
     if has_pods && source.label_selector == SelectorMode::Kubernetes {
         add_pods(asking);
     }
-    if rule.identity == Identity::Selected {
+    if rule.mapping == ObjectMapping::PodSelector {
         for (group, resource) in rule.objects.iter().filter_map(selector_of) {
             add(asking, group, resource, "get");
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::active_rule::ActiveRule;
-use crate::config::model::{DescribedObject, Identity, ObjectKind, Rule};
+use crate::config::model::{DescribedObject, ObjectKind, ObjectMapping, Rule};
 use crate::kube::kinds;
 use crate::parse::path::{MetricPath, ObjectName};
 
@@ -37,8 +37,8 @@ struct Slot {
 
 /// The object that a rule names, if it names one.
 pub(super) fn described(rule: &Rule) -> Option<&DescribedObject> {
-    match &rule.identity {
-        Identity::Fixed(object) => Some(object),
+    match &rule.mapping {
+        ObjectMapping::Described(object) => Some(object),
         _ => None,
     }
 }

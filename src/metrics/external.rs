@@ -22,7 +22,7 @@ use super::select::{self, Describes};
 use super::subject::Services;
 use super::trace::{Event, Trace};
 use super::{fleet, over_time, url};
-use crate::config::model::{Identity, NamespaceLabels, PodSet, Pods, SelectorMode, Target};
+use crate::config::model::{NamespaceLabels, ObjectMapping, PodSet, Pods, SelectorMode, Target};
 use crate::kube::external_metrics::ExternalMetricValue;
 use crate::kube::meta::Time;
 use crate::parse::selector::Selector;
@@ -196,7 +196,8 @@ impl ExternalSubject<'_> {
 
     /// A member without a namespace applies to every namespace that may request the metric.
     fn is_of_this_namespace(&self, member: &impl Describes) -> bool {
-        let Identity::External { namespace: NamespaceLabels::First(labels), .. } = &self.served.rule.identity else {
+        let ObjectMapping::External { namespace: NamespaceLabels::First(labels), .. } = &self.served.rule.mapping
+        else {
             return true;
         };
         let asked = &self.request.path.namespace;

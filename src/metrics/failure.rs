@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::objects::ListError;
 use super::reason::{MissingReason, NotAGauge, RefusalReason};
-use crate::config::model::{DescribedObject, Identity, NamespaceLabels, Rule};
+use crate::config::model::{DescribedObject, NamespaceLabels, ObjectMapping, Rule};
 use crate::kube::status::Status;
 use crate::parse::path::{ExternalPath, MetricPath, ObjectName};
 use crate::promql::VectorSelector;
@@ -71,10 +71,10 @@ impl About<'_> {
                 _ => String::new(),
             },
             // The query was restricted to the requested namespace, and this label may hold the exporter's namespace.
-            MissingReason::NoResult => match (&self.rule.identity, self.metric) {
+            MissingReason::NoResult => match (&self.rule.mapping, self.metric) {
                 (
-                    Identity::Labels { namespace: NamespaceLabels::First(labels), .. }
-                    | Identity::Value { namespace: NamespaceLabels::First(labels) },
+                    ObjectMapping::Labels { namespace: NamespaceLabels::First(labels), .. }
+                    | ObjectMapping::InQuery { namespace: NamespaceLabels::First(labels) },
                     MetricReference::Objects(MetricPath { namespace: Some(namespace), .. }),
                 ) => labels.first().map(|label| format!(" with {label}={namespace:?}")).unwrap_or_default(),
                 _ => String::new(),
@@ -115,11 +115,13 @@ impl About<'_> {
             (true, "object: pods") => " on a source with pods:, as a rate takes several samples of one process",
             (true, _) => " on a source with single: true, as a rate takes several samples of one process",
         };
-        let describes = match &self.rule.identity {
-            Identity::Fixed(DescribedObject { namespace: Some(namespace), name }) => {
+        let describes = match &self.rule.mapping {
+            ObjectMapping::Described(DescribedObject { namespace: Some(namespace), name }) => {
                 format!(", describes: {{namespace: {namespace}, name: {name}}}")
             }
-            Identity::Fixed(DescribedObject { namespace: None, name }) => format!(", describes: {{name: {name}}}"),
+            ObjectMapping::Described(DescribedObject { namespace: None, name }) => {
+                format!(", describes: {{name: {name}}}")
+            }
             _ => String::new(),
         };
         let (source, value) = (self.source, value.replace('\'', "''"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::active_rule::ActiveRule;
 use crate::config::model::{
-    Bound, DescribedObject, Identity, ImplicitRules, NamespaceLabels, ObjectKind, OnMissing, OnNan, Rule, Value,
+    Bound, DescribedObject, ImplicitRules, NamespaceLabels, ObjectKind, ObjectMapping, OnMissing, OnNan, Rule, Value,
 };
 use crate::kube::kinds;
 use crate::parse::url_template::Placeholder;
@@ -19,15 +19,15 @@ pub(super) fn rule(
 ) -> Option<(Arc<ActiveRule>, Arc<ObjectKind>)> {
     let kind = ObjectKind::from(kinds::lookup(resource)?);
     let per_object = upstream.source().uses(Placeholder::Name);
-    let identity = match &implicit.describes {
+    let mapping = match &implicit.describes {
         Some(Bound { resource: bound, .. }) if bound != resource => return None,
         Some(Bound { namespace, name, .. }) => {
-            Identity::Fixed(DescribedObject { namespace: namespace.clone(), name: name.clone() })
+            ObjectMapping::Described(DescribedObject { namespace: namespace.clone(), name: name.clone() })
         }
-        None if per_object => Identity::Url,
-        None => Identity::Labels { namespace: NamespaceLabels::First(Vec::new()), name: Vec::new() },
+        None if per_object => ObjectMapping::Requested,
+        None => ObjectMapping::Labels { namespace: NamespaceLabels::First(Vec::new()), name: Vec::new() },
     };
-    Some((active(metric, vec![kind.clone()], identity, upstream), Arc::new(kind)))
+    Some((active(metric, vec![kind.clone()], mapping, upstream), Arc::new(kind)))
 }
 
 /// The rule for an external metric: the gauge of that name, each series with its labels.
@@ -40,17 +40,17 @@ pub(super) fn external_rule(
     if implicit.describes.is_some() || source.uses(Placeholder::Name) || source.uses(Placeholder::Resource) {
         return None;
     }
-    let identity = Identity::External { namespace: NamespaceLabels::First(Vec::new()), items: None };
-    Some(active(metric, Vec::new(), identity, upstream))
+    let mapping = ObjectMapping::External { namespace: NamespaceLabels::First(Vec::new()), items: None };
+    Some(active(metric, Vec::new(), mapping, upstream))
 }
 
-fn active(metric: &str, objects: Vec<ObjectKind>, identity: Identity, upstream: &Arc<Upstream>) -> Arc<ActiveRule> {
+fn active(metric: &str, objects: Vec<ObjectKind>, mapping: ObjectMapping, upstream: &Arc<Upstream>) -> Arc<ActiveRule> {
     let rule = Rule {
         name: metric.to_owned(),
         objects,
         source: upstream.index(),
         value: Value::Named(metric.to_owned()),
-        identity,
+        mapping,
         name_pattern: None,
         namespaces: None,
         on_missing: OnMissing::Error,
@@ -64,7 +64,7 @@ fn active(metric: &str, objects: Vec<ObjectKind>, identity: Identity, upstream: 
         line: 0,
         definition: 0,
     };
-    let number = upstream.source().uses(Placeholder::Metric) || !matches!(rule.identity, Identity::Labels { .. });
+    let number = upstream.source().uses(Placeholder::Metric) || !matches!(rule.mapping, ObjectMapping::Labels { .. });
     let want = upstream.want_named(metric, number);
     Arc::new(ActiveRule {
         rule,

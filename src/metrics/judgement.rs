@@ -6,7 +6,7 @@ use super::last::ValueKey;
 use super::outcome::{Finding, Policy, ServedValue, Verdict, judge, judge_unavailable};
 use super::reason::MissingReason;
 use super::trace::{Event, Trace};
-use crate::config::model::{Identity, ItemText, OnMissing, Value};
+use crate::config::model::{ItemText, ObjectMapping, OnMissing, Value};
 use crate::kube::pod::Pod;
 use crate::source::page::Unmatched;
 use crate::source::shared::Shared;
@@ -108,8 +108,10 @@ impl Judgement<'_> {
             MissingReason::NoSeries if matches!(value, Value::Json(_)) => MissingReason::NoValue,
             MissingReason::OtherObjects if matches!(value, Value::Text(_)) => MissingReason::OtherMatches,
             MissingReason::OtherObjects if matches!(value, Value::Json(_)) => MissingReason::OtherItems,
-            MissingReason::NoObjectLabel(labels) if labels.is_empty() => match &self.served.rule.identity {
-                Identity::Items { name_from: ItemText::Path(path), .. } => MissingReason::NoItemName(path.to_string()),
+            MissingReason::NoObjectLabel(labels) if labels.is_empty() => match &self.served.rule.mapping {
+                ObjectMapping::Items { name_from: ItemText::Path(path), .. } => {
+                    MissingReason::NoItemName(path.to_string())
+                }
                 _ => MissingReason::NoObjectLabel(labels),
             },
             MissingReason::NoSeries => match self.scrape.unmatched {

@@ -6,7 +6,7 @@ use once_cell::sync::Lazy;
 
 use super::active_rule::ActiveRule;
 use super::select::{self, Naming};
-use crate::config::model::{DescribedObject, Identity, NamespaceLabels, ObjectKind};
+use crate::config::model::{DescribedObject, NamespaceLabels, ObjectKind, ObjectMapping};
 use crate::parse::name_pattern::NamePattern;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::url_template::Placeholder;
@@ -40,12 +40,15 @@ impl<'a> Namer<'a> {
             ObjectName::One(name) => name.as_str(),
             ObjectName::All => "",
         };
-        match &self.served.rule.identity {
+        match &self.served.rule.mapping {
             // An external metric has no object.
-            Identity::Url | Identity::Selected | Identity::Namespace | Identity::External { .. } => {
-                Naming::Given { name: own_name }
-            }
-            Identity::Value { namespace: NamespaceLabels::First(labels) } if self.kind.resource != "namespaces" => {
+            ObjectMapping::Requested
+            | ObjectMapping::PodSelector
+            | ObjectMapping::Namespace
+            | ObjectMapping::External { .. } => Naming::Given { name: own_name },
+            ObjectMapping::InQuery { namespace: NamespaceLabels::First(labels) }
+                if self.kind.resource != "namespaces" =>
+            {
                 Naming::Own {
                     namespace: Cow::Borrowed(namespaces(labels)),
                     default_namespace: self.default_namespace(),
@@ -54,25 +57,25 @@ impl<'a> Namer<'a> {
                     pattern: None,
                 }
             }
-            Identity::Value { .. } => Naming::Given { name: own_name },
-            Identity::Fixed(DescribedObject { namespace, name }) => Naming::Own {
+            ObjectMapping::InQuery { .. } => Naming::Given { name: own_name },
+            ObjectMapping::Described(DescribedObject { namespace, name }) => Naming::Own {
                 namespace: Cow::Borrowed(&[]),
                 default_namespace: namespace.as_deref(),
                 name: Cow::Borrowed(&[]),
                 default_name: Some(name),
                 pattern: None,
             },
-            Identity::Items { .. } | Identity::Groups { .. } => Naming::Own {
+            ObjectMapping::Items { .. } | ObjectMapping::CaptureGroups { .. } => Naming::Own {
                 namespace: Cow::Borrowed(&[]),
                 default_namespace: self.default_namespace().filter(|_| !self.is_in_pattern()),
                 name: Cow::Borrowed(&[]),
                 default_name: None,
                 pattern: self.pattern(),
             },
-            Identity::Labels { namespace: NamespaceLabels::First(namespace), name } => {
+            ObjectMapping::Labels { namespace: NamespaceLabels::First(namespace), name } => {
                 self.naming_by_labels(namespace, name, self.default_namespace())
             }
-            Identity::Labels { namespace: NamespaceLabels::Ignored | NamespaceLabels::FromValue, name } => {
+            ObjectMapping::Labels { namespace: NamespaceLabels::Ignored | NamespaceLabels::FromValue, name } => {
                 Naming::Own {
                     namespace: Cow::Borrowed(&[]),
                     default_namespace: path.namespace.as_deref().filter(|_| !self.is_in_pattern()),

@@ -9,7 +9,7 @@ use super::select;
 use super::subject::Subject;
 use super::trace::{Event, Trace};
 use super::wildcard;
-use crate::config::model::{Identity, Rule, Target, Value};
+use crate::config::model::{ObjectMapping, Rule, Target, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
 use crate::parse::sort;
@@ -29,8 +29,8 @@ impl PageMembers<'_> {
     pub(super) fn lack(&self, rule: &Rule) -> Option<MissingReason> {
         let Self::Items(items) = self else { return None };
         let has = |part| items.iter().any(|item| item.is_empty(part) || item.of_part(part).next().is_some());
-        match (&rule.value, &rule.identity) {
-            (_, Identity::Items { .. } | Identity::External { items: Some(_), .. }) => None,
+        match (&rule.value, &rule.mapping) {
+            (_, ObjectMapping::Items { .. } | ObjectMapping::External { items: Some(_), .. }) => None,
             (Value::Json(expr), _) => (!(0..expr.parts().len()).all(has)).then_some(MissingReason::NoValue),
             (Value::Text(expr), _) => (!expr.pattern.names_objects() && !has(0)).then_some(MissingReason::NoMatch),
             _ => None,

@@ -11,7 +11,7 @@ use super::subject::Subject;
 use super::trace::{Event, Trace};
 use super::url::OUTLIVED;
 use super::wildcard;
-use crate::config::model::{Identity, Namespaces, Value};
+use crate::config::model::{Namespaces, ObjectMapping, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::parse::path::ObjectName;
 use crate::parse::selector::{Operator, Requirement};
@@ -59,9 +59,9 @@ pub(super) fn run_query(
 
 fn query(subject: &Subject<'_>) -> Result<InstantQuery, Failure> {
     let rule = &subject.served.rule;
-    let (namespace, name) = match &rule.identity {
-        Identity::Labels { namespace, name } => (namespace.first(), name.first()),
-        Identity::Value { namespace } => (namespace.first(), None),
+    let (namespace, name) = match &rule.mapping {
+        ObjectMapping::Labels { namespace, name } => (namespace.first(), name.first()),
+        ObjectMapping::InQuery { namespace } => (namespace.first(), None),
         _ => (None, None),
     };
     let too_much = || subject.about().bad_request(&format!("metricLabelSelector {TOO_MUCH}"));

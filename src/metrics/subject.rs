@@ -18,7 +18,7 @@ use super::request::MetricRequest;
 use super::scrape::Scraper;
 use super::select::{MembersByObject, WantedMembers, select};
 use super::trace::{PodsOrigin, Trace};
-use crate::config::model::{DescribedObject, Identity, ObjectKind, Value};
+use crate::config::model::{DescribedObject, ObjectKind, ObjectMapping, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::meta::{LabelSelector, ObjectReference, Time};
 use crate::kube_api::objects::Selection;
@@ -126,9 +126,11 @@ impl<'a> Subject<'a> {
     /// The rule with its placeholders expanded to the names of the request.
     pub(super) fn bound(&self) -> Result<Arc<ActiveRule>, Failure> {
         let MetricPath { namespace, resource, name, .. } = self.request.path;
-        let (namespace, name) = match (&self.served.rule.identity, name) {
-            (Identity::Fixed(DescribedObject { namespace, name }), _) => (namespace.as_deref(), Some(name.as_str())),
-            (Identity::Value { .. }, ObjectName::All) => {
+        let (namespace, name) = match (&self.served.rule.mapping, name) {
+            (ObjectMapping::Described(DescribedObject { namespace, name }), _) => {
+                (namespace.as_deref(), Some(name.as_str()))
+            }
+            (ObjectMapping::InQuery { .. }, ObjectName::All) => {
                 let why = "{name} in its value stands for one object, so * is not served; ask for one by name";
                 return Err(self.about().bad_request(&why));
             }

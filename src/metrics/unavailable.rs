@@ -6,7 +6,7 @@ use super::request::MetricValues;
 use super::subject::Subject;
 use super::trace::Trace;
 use super::wildcard;
-use crate::config::model::{DescribedObject, Identity, OnMissing, SelectorMode};
+use crate::config::model::{DescribedObject, ObjectMapping, OnMissing, SelectorMode};
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::sort::sort;
 use crate::source::waiting::AllowedWaits;
@@ -42,8 +42,8 @@ fn names(subject: &Subject<'_>, waits: AllowedWaits) -> Result<Vec<String>, Fail
     let (MetricPath { namespace, name, .. }, rule) = (subject.request.path, &subject.served.rule);
     let source = subject.served.upstream.source();
     let is_narrowed = !subject.request.label_selector.is_everything();
-    Ok(match (&rule.identity, name) {
-        (Identity::Fixed(DescribedObject { namespace: own, name: described }), name) => {
+    Ok(match (&rule.mapping, name) {
+        (ObjectMapping::Described(DescribedObject { namespace: own, name: described }), name) => {
             let is_requested = match name {
                 ObjectName::One(name) => name == described,
                 ObjectName::All => !is_narrowed,

@@ -157,10 +157,8 @@ pub(super) fn of_hpa(account: &Account) -> Vec<Line> {
     };
     lines.push(("desired", format!("{}: {why}", counted_replicas(decision.replicas))));
     if account.metrics.iter().any(|metric| metric.values.is_none()) && decision.reason != DecisionReason::Unknown {
-        lines.push((
-            "at least",
-            "CPU and memory may ask for more: the highest number of all metrics counts".to_owned(),
-        ));
+        lines
+            .push(("at least", "CPU and memory may ask for more: the highest number of all metrics counts".to_owned()));
     }
     if let DecisionReason::Metric { .. } = decision.reason {
         lines.extend(over_time(account));

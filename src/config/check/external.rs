@@ -2,7 +2,7 @@
 
 use super::pods::EXAMPLE;
 use super::{Finding, error, warning};
-use crate::config::model::{Identity, NamespaceLabels, Namespaces, Rule, Source};
+use crate::config::model::{NamespaceLabels, Namespaces, ObjectMapping, Rule, Source};
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::Placeholder;
 
@@ -11,8 +11,8 @@ use crate::parse::url_template::Placeholder;
 pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     let name = Escaped::new(&source.name);
     let namespaces = source.namespaces_of(rule);
-    let ignores = match &rule.identity {
-        Identity::External { namespace, .. } | Identity::Labels { namespace, .. } => {
+    let ignores = match &rule.mapping {
+        ObjectMapping::External { namespace, .. } | ObjectMapping::Labels { namespace, .. } => {
             *namespace == NamespaceLabels::Ignored
         }
         _ => false,

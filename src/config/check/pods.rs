@@ -1,7 +1,7 @@
 //! Checks of rules on sources of pods: which pods' pages a rule reads, and whether it joins them.
 
 use super::{Finding, error, warning};
-use crate::config::model::{Identity, ObjectKind, Rule, Source, Value};
+use crate::config::model::{ObjectKind, ObjectMapping, Rule, Source, Value};
 use crate::kube::pod_selector::PodSelector;
 use crate::parse::escape::Escaped;
 use crate::parse::value::ValueAggregation;
@@ -28,9 +28,9 @@ pub(super) fn at_once(rule: &Rule, source: &Source, findings: &mut Vec<Finding>)
     if source.is_of_any_pods() || rule.objects.iter().all(|object| object.resource != "pods") {
         return;
     }
-    let found = match rule.identity {
-        Identity::Url => Some(("source", "{name} in its requests")),
-        Identity::Value { .. } => Some(("value", "{name}")),
+    let found = match rule.mapping {
+        ObjectMapping::Requested => Some(("source", "{name} in its requests")),
+        ObjectMapping::InQuery { .. } => Some(("value", "{name}")),
         _ => None,
     };
     if let Some((key, found)) = found {
@@ -80,7 +80,7 @@ pub(super) fn value(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
         _ => aggregations.contains(&None),
     };
     // In a fixed set, names of objects or labels distinguish the values.
-    if rule.identity == Identity::Selected && is_of_each {
+    if rule.mapping == ObjectMapping::PodSelector && is_of_each {
         let message =
             "has one number for each pod, which is an error for several pods; use sum(), max(), min() or avg()";
         findings.push(warning("value", message));

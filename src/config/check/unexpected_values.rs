@@ -1,7 +1,7 @@
 //! Warnings about values that were not measured, or that may not be what the user meant.
 
 use super::{Finding, error, warning};
-use crate::config::model::{Identity, OnMissing, OnNan, Rule, Source, Value};
+use crate::config::model::{ObjectMapping, OnMissing, OnNan, Rule, Source, Value};
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::quantity::Milli;
@@ -11,8 +11,8 @@ use crate::promql::evaluate::has_value_without_series;
 pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if let Value::Series(expr) = &rule.value {
         if has_value_without_series(expr) {
-            let message = match rule.identity {
-                Identity::Labels { .. } if !source.is_prometheus() => {
+            let message = match rule.mapping {
+                ObjectMapping::Labels { .. } if !source.is_prometheus() => {
                     "vector() or absent() gives no value to an object without series; use onMissing:"
                 }
                 _ => {

@@ -1,9 +1,9 @@
 //! `external: true`: the keys for the namespaces of an external metric, and for the labels of its values.
 
 use super::fields::{Fields, Sink};
-use super::identity::{KEY, NO_LABEL, item_text, path};
+use super::object_mapping::{KEY, NO_LABEL, item_text, path};
 use crate::config::limits::Limits;
-use crate::config::model::{Identity, ItemText, LabelledItems, NamespaceLabels, Source, Value};
+use crate::config::model::{ItemText, LabelledItems, NamespaceLabels, ObjectMapping, Source, Value};
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, Path};
 use crate::parse::path::is_reserved;
@@ -47,13 +47,13 @@ impl ExternalKeys {
     }
 
     /// What identifies values; `None` (and a problem) if the keys cannot be combined.
-    pub(super) fn identity(
+    pub(super) fn mapping(
         self,
         value: &Value,
         source: &Source,
         fields: &mut Fields<'_>,
         sink: &mut Sink,
-    ) -> Option<Identity> {
+    ) -> Option<ObjectMapping> {
         let has_labels = matches!(value, Value::Series(_) | Value::QueryTemplate(_) | Value::Named(_));
         let mut wrong: Vec<(&'static str, &str)> = Vec::new();
         if fields.has("items") && !matches!(value, Value::Json(_)) {
@@ -95,7 +95,7 @@ impl ExternalKeys {
         };
         let Self { namespace_from, labels_from, .. } = self;
         let items = self.items.map(|items| LabelledItems { items, namespace_from, labels_from });
-        Some(Identity::External { namespace, items })
+        Some(ObjectMapping::External { namespace, items })
     }
 }
 

@@ -1,7 +1,7 @@
 //! One rule of the file.
 
 use super::fields::{Fields, Sink};
-use super::identity::{self, Group, NO_LABEL};
+use super::object_mapping::{self, MappedKinds, NO_LABEL};
 use super::rule_index::{RuleIndex, Served};
 use super::{Known, Sources, external, fallback, forward, namespaces, objects, path_segment, suggest};
 use crate::config::check;
@@ -64,7 +64,7 @@ pub(super) struct Context<'a> {
 /// The result of reading a rule.
 #[derive(Debug)]
 pub(super) struct Outcome<'a> {
-    /// One rule for each group of kinds with the same identity; none if the rule is broken.
+    /// One rule for each group of kinds with the same mapping; none if the rule is broken.
     pub(super) rules: Vec<Rule>,
     /// Set if the rule is broken and has a name.
     pub(super) broken: Option<BrokenRule>,
@@ -133,8 +133,8 @@ impl<'a> Draft<'a> {
         let (source, of_source) = source_name.map_or((None, None), |name| find_source(name, fields, context, sink));
         let value = value(name, source.map(|(_, source)| source), fields, limits, sink);
         let external = is_external.then(|| external::ExternalKeys::read(name, fields, limits, sink));
-        let identity = identity::Keys::read(fields, limits, sink);
-        let (name_pattern, described) = (identity.name_pattern().cloned(), identity.described().to_vec());
+        let mapping = object_mapping::Keys::read(fields, limits, sink);
+        let (name_pattern, described) = (mapping.name_pattern().cloned(), mapping.described().to_vec());
         let namespaces = namespaces::read(fields, sink);
         let on_missing = fallback::on_missing(fields, limits, sink).unwrap_or_default();
         let on_unavailable = fallback::on_unavailable(fields, limits, sink).unwrap_or_default();
@@ -151,21 +151,21 @@ impl<'a> Draft<'a> {
         if let (Some((index, source)), Some(value)) = (source, value) {
             let groups = match (external, objects.kinds) {
                 (Some(external), _) => {
-                    external.identity(&value, source, fields, sink).map(|one| vec![(Vec::new(), one)])
+                    external.mapping(&value, source, fields, sink).map(|one| vec![(Vec::new(), one)])
                 }
                 (None, Some(kinds)) => {
                     external::refuse_keys(fields, sink);
-                    identity.groups(&kinds, &value, source, fields, sink)
+                    mapping.groups(&kinds, &value, source, fields, sink)
                 }
                 (None, None) => None,
             };
             let groups = groups.unwrap_or_default();
-            rules.extend(groups.into_iter().map(|(objects, identity): Group| Rule {
+            rules.extend(groups.into_iter().map(|(objects, mapping): MappedKinds| Rule {
                 name: name.to_owned(),
                 objects,
                 source: index,
                 value: value.clone(),
-                identity,
+                mapping,
                 name_pattern: name_pattern.clone(),
                 namespaces: namespaces.clone(),
                 on_missing,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::model::{
-    Basic, DescribedObject, Format, Identity, NamespaceLabels, OnMissing, OnNan, PodPort, Pods, Rule, Setting,
+    Basic, DescribedObject, Format, NamespaceLabels, ObjectMapping, OnMissing, OnNan, PodPort, Pods, Rule, Setting,
     Value as RuleValue,
 };
 use crate::parse::certificate_name::CertificateName;
@@ -125,15 +125,15 @@ fn reads_a_whole_file() {
         assert_eq!(rule.objects.iter().map(|object| object.kind.as_str()).collect::<Vec<_>>(), [kind]);
         let labels = |name: &str| vec![format!("exported_{name}"), name.to_owned()];
         assert_eq!(
-            rule.identity,
-            Identity::Labels { namespace: NamespaceLabels::First(labels("namespace")), name: labels(label) }
+            rule.mapping,
+            ObjectMapping::Labels { namespace: NamespaceLabels::First(labels("namespace")), name: labels(label) }
         );
         assert!(matches!(&rule.value, RuleValue::Series(Expr::Selector(_))));
         assert_eq!((rule.on_missing, rule.on_nan, rule.allow_negative), (OnMissing::Error, OnNan::Error, false));
         assert_eq!(rule.max_age, limits.freshness.max_age);
     }
-    let Rule { identity, on_missing, on_nan, max_age, source, value, .. } = pods;
-    assert_eq!((identity, *source), (&Identity::Url, 1));
+    let Rule { mapping, on_missing, on_nan, max_age, source, value, .. } = pods;
+    assert_eq!((mapping, *source), (&ObjectMapping::Requested, 1));
     assert_eq!((*on_missing, *on_nan), (OnMissing::Last(Duration::from_secs(120)), OnNan::Missing));
     assert_eq!(*max_age, Duration::from_secs(600));
     assert!(matches!(value, RuleValue::Json(_)));

@@ -25,7 +25,7 @@ pub struct Rule {
     /// The value on a page.
     pub value: Value,
     /// The object that a value belongs to.
-    pub identity: Identity,
+    pub mapping: ObjectMapping,
     /// The pattern that extracts the object's name, and possibly its namespace, from a label or an item's text.
     pub name_pattern: Option<NamePattern>,
     /// The namespaces that may request the metric, if not [`Source::namespaces`](super::Source::namespaces).
@@ -109,13 +109,14 @@ pub enum Value {
 
 /// The object that a value belongs to.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Identity {
-    /// The object in the URL, which contains `{name}`: labels on its page are ignored.
-    Url,
+pub enum ObjectMapping {
+    /// The requested object, because the page is its own: the URL contains `{name}`, or it is a pod. Labels on the page are
+    /// ignored.
+    Requested,
     /// The object that selects the pods whose pages are joined: labels on the pages name no object.
-    Selected,
+    PodSelector,
     /// An object that the rule lists.
-    Fixed(DescribedObject),
+    Described(DescribedObject),
     /// The object named by labels: by the first label of each list that a series has.
     Labels {
         /// `exported_namespace`, `namespace` by default.
@@ -133,12 +134,12 @@ pub enum Identity {
         namespace_from: Option<ItemText>,
     },
     /// The requested object, whose name is in the value as `{name}`.
-    Value {
+    InQuery {
         /// As with labels.
         namespace: NamespaceLabels,
     },
     /// The object that a group of the regular expression names.
-    Groups {
+    CaptureGroups {
         /// Whether another group names its namespace.
         namespace: bool,
     },

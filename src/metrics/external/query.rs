@@ -1,7 +1,7 @@
 //! External metrics of a server that evaluates PromQL: one query, restricted to the requested namespace.
 
 use super::{ExternalSubject, values};
-use crate::config::model::{Identity, Value};
+use crate::config::model::{ObjectMapping, Value};
 use crate::kube::external_metrics::ExternalMetricValue;
 use crate::metrics::failure::Failure;
 use crate::metrics::judgement::Scrape;
@@ -62,7 +62,7 @@ fn matchers(subject: &ExternalSubject<'_>) -> Result<Vec<Matcher>, Failure> {
     let about = subject.about();
     let limit = subject.services.shared.limits().expression.regex;
     let mut matchers = Vec::new();
-    if let Identity::External { namespace, .. } = &subject.served.rule.identity
+    if let ObjectMapping::External { namespace, .. } = &subject.served.rule.mapping
         && let Some(label) = namespace.first()
     {
         // A series without this label applies to every namespace that may request the metric.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ExternalSubject, FoundValues, values};
-use crate::config::model::{Identity, Rule, Value};
+use crate::config::model::{ObjectMapping, Rule, Value};
 use crate::metrics::evaluation;
 use crate::metrics::failure::Failure;
 use crate::metrics::joined::{JoinedData, JoinedMembers};
@@ -113,8 +113,10 @@ fn of_items(subject: &ExternalSubject<'_>, items: &[&PageItem], at: i64) -> Resu
 /// not depend on the labels that the current page has.
 fn gives(rule: &Rule, key: &str) -> bool {
     let is_key = |label: &str| label == key || label == select::plain(key);
-    match (&rule.identity, &rule.value) {
-        (Identity::External { items: Some(items), .. }, _) => items.labels_from.iter().any(|(label, _)| is_key(label)),
+    match (&rule.mapping, &rule.value) {
+        (ObjectMapping::External { items: Some(items), .. }, _) => {
+            items.labels_from.iter().any(|(label, _)| is_key(label))
+        }
         (_, Value::Text(expr)) => expr.pattern.names_objects() && is_key(NAME_GROUP),
         _ => false,
     }

@@ -1,6 +1,6 @@
 //! The series and values that rules need from the pages of their source.
 
-use crate::config::model::{Identity, ItemText, LabelledItems, Rule, Value};
+use crate::config::model::{ItemText, LabelledItems, ObjectMapping, Rule, Value};
 use crate::parse::json::Path;
 use crate::parse::regex::Pattern;
 use crate::promql::{Expr, VectorSelector, Window};
@@ -66,14 +66,14 @@ impl Query {
                 selectors: expr.selectors().map(VectorSelector::without_placeholders).collect(),
                 // The rule has no `value`, and the page describes only one object.
                 or_number: *expr == Expr::Selector(VectorSelector::named(&rule.name))
-                    && !matches!(rule.identity, Identity::Labels { .. }),
+                    && !matches!(rule.mapping, ObjectMapping::Labels { .. }),
                 age: rule.age_from.clone(),
             },
             // A source that evaluates the expression itself has no page.
             Value::QueryTemplate(_) => Self::Series { selectors: Vec::new(), or_number: false, age: None },
             Value::Json(expr) => Self::Json {
                 parts: expr.parts().iter().map(|part| part.path.clone()).collect(),
-                items: Items::of(&rule.identity).map(Box::new),
+                items: Items::of(&rule.mapping).map(Box::new),
             },
             Value::Text(expr) => Self::Text(expr.pattern.clone()),
             Value::Number => Self::Number,
@@ -110,12 +110,12 @@ impl Items {
         texts.into_iter().any(|from| *from == ItemText::Key)
     }
 
-    fn of(identity: &Identity) -> Option<Self> {
-        match identity.clone() {
-            Identity::Items { items, name_from, namespace_from } => {
+    fn of(mapping: &ObjectMapping) -> Option<Self> {
+        match mapping.clone() {
+            ObjectMapping::Items { items, name_from, namespace_from } => {
                 Some(Self { items, name_from: Some(name_from), namespace_from, labels_from: Vec::new() })
             }
-            Identity::External { items: Some(LabelledItems { items, namespace_from, labels_from }), .. } => {
+            ObjectMapping::External { items: Some(LabelledItems { items, namespace_from, labels_from }), .. } => {
                 Some(Self { items, name_from: None, namespace_from, labels_from })
             }
             _ => None,

@@ -35,16 +35,16 @@ fn reads_rules() {
         let read = &config.rules[0];
         assert!(read.is_external() && read.name == "M", "{rule}");
         assert_eq!(
-            (&read.identity, &read.namespaces),
-            (&Identity::External { namespace, items: None }, &namespaces),
+            (&read.mapping, &read.namespaces),
+            (&ObjectMapping::External { namespace, items: None }, &namespaces),
             "{rule}"
         );
     }
     let rule = "source: json, value: $.n, items: '$.q[*]', namespaceFrom: $.ns, labelsFrom: {queue: $.name, id: $.id}";
     let Loaded { config, problems } = load(file_with(rule).as_bytes(), &Limits::default());
     assert_eq!(problems, []);
-    let Identity::External { items: Some(LabelledItems { items, namespace_from, labels_from }), .. } =
-        &config.rules[0].identity
+    let ObjectMapping::External { items: Some(LabelledItems { items, namespace_from, labels_from }), .. } =
+        &config.rules[0].mapping
     else {
         panic!("{config:?}")
     };
@@ -143,7 +143,7 @@ fn a_page_may_describe_any_namespace() {
         load(rule(", namespaceLabel: none, namespaces: [bank]").as_bytes(), &Limits::default());
     let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(messages, ["namespaceLabel: none lets bank read the page's values of all namespaces"]);
-    assert!(matches!(&config.rules[0].identity, Identity::Labels { namespace: NamespaceLabels::Ignored, .. }));
+    assert!(matches!(&config.rules[0].mapping, ObjectMapping::Labels { namespace: NamespaceLabels::Ignored, .. }));
     for (rest, expected) in [
         (", namespaces: [bank]", "namespaces: is for external: true and for namespaceLabel: none; "),
         (", labelsFrom: {a: $.b}", "labelsFrom: is for external: true, "),

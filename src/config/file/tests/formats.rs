@@ -18,8 +18,9 @@ fn file_with(rule: &str) -> String {
 #[test]
 fn reads_rules() {
     let web = "describes: {namespace: shop, name: web}";
-    let fixed = || Identity::Fixed(DescribedObject { namespace: Some("shop".to_owned()), name: "web".to_owned() });
-    for (rule, value, identity) in [
+    let fixed =
+        || ObjectMapping::Described(DescribedObject { namespace: Some("shop".to_owned()), name: "web".to_owned() });
+    for (rule, value, mapping) in [
         (format!(r"object: services, source: text, value: /busy (\d+)/, {web}"), r"/busy (\d+)/", fixed()),
         (
             format!(r"object: services, source: text, value: 'SUM(/^busy: (\d+)$/)', {web}"),
@@ -29,14 +30,14 @@ fn reads_rules() {
         (
             r"object: services, source: text, value: '/(?<name>\w+) (?<value>\d+)/'".to_owned(),
             r"/(?<name>\w+) (?<value>\d+)/",
-            Identity::Groups { namespace: false },
+            ObjectMapping::CaptureGroups { namespace: false },
         ),
         (
             r"object: services, source: two, value: '/(?<namespace>\w+)/(?<name>\w+) (?<value>\d+)/'".to_owned(),
             r"/(?<namespace>\w+)/(?<name>\w+) (?<value>\d+)/",
-            Identity::Groups { namespace: true },
+            ObjectMapping::CaptureGroups { namespace: true },
         ),
-        (r"object: services, source: each, value: /busy (\d+)/".to_owned(), r"/busy (\d+)/", Identity::Url),
+        (r"object: services, source: each, value: /busy (\d+)/".to_owned(), r"/busy (\d+)/", ObjectMapping::Requested),
         (format!("object: services, source: yaml, value: $.queue.depth, {web}"), "$.queue.depth", fixed()),
         (format!("object: services, source: csv, value: \"$[?@.a == '5'].b\", {web}"), "$[?@.a == '5'].b", fixed()),
     ] {
@@ -46,7 +47,7 @@ fn reads_rules() {
             RuleValue::Json(expr) => expr.to_string(),
             other => format!("{other:?}"),
         };
-        assert_eq!((found.as_str(), &config.rules[0].identity), (value, &identity), "{rule}");
+        assert_eq!((found.as_str(), &config.rules[0].mapping), (value, &mapping), "{rule}");
     }
 }
 

@@ -18,7 +18,7 @@ fn reads_sources_of_pods() {
         let Loaded { config, problems } = load(file.as_bytes(), &Limits::default());
         assert_eq!(problems, [], "{source}");
         assert_eq!((&config.sources[0].target, &config.sources[0].namespaces), (&target, &Namespaces::All));
-        assert_eq!((&config.rules[0].identity, config.sources[0].timeout.as_secs()), (&Identity::Url, 1));
+        assert_eq!((&config.rules[0].mapping, config.sources[0].timeout.as_secs()), (&ObjectMapping::Requested, 1));
     }
     let file = "sources:\n  app: {pods: {port: 1}}\nmetrics:\n  - {name: q, object: services, source: app, value: q, nameLabel: x}\n";
     assert_eq!(problems(file), ["4:67: error: nameLabel: the pod of source \"app\" already identifies the object",]);

@@ -25,11 +25,11 @@ fn reads_servers() {
     let [source] = &config.sources[..] else { panic!("{config:?}") };
     assert!(source.is_prometheus() && source.is_https() && !source.is_open() && !source.is_of_pods());
     assert_eq!((source.timeout, &source.namespaces), (Limits::default().fetch.timeout, &Namespaces::All));
-    let labels = |namespace: &[&str], name: &str| Identity::Labels {
+    let labels = |namespace: &[&str], name: &str| ObjectMapping::Labels {
         namespace: NamespaceLabels::First(namespace.iter().map(|label| (*label).to_owned()).collect()),
         name: vec![name.to_owned()],
     };
-    let found: Vec<_> = config.rules.iter().map(|rule| rule.identity.clone()).collect();
+    let found: Vec<_> = config.rules.iter().map(|rule| rule.mapping.clone()).collect();
     assert_eq!(
         found,
         [

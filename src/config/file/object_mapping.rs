@@ -4,7 +4,7 @@
 use super::fields::{Fields, Sink};
 use super::path_segment;
 use crate::config::limits::Limits;
-use crate::config::model::{DescribedObject, Identity, ItemText, NamespaceLabels, ObjectKind, Source, Value};
+use crate::config::model::{DescribedObject, ItemText, NamespaceLabels, ObjectKind, ObjectMapping, Source, Value};
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, Path};
@@ -18,8 +18,8 @@ pub(super) const NO_LABEL: &str = "none";
 /// The value that means the key of an item.
 pub(super) const KEY: &str = "key";
 
-/// Kinds that share an identity.
-pub(super) type Group = (Vec<ObjectKind>, Identity);
+/// Kinds that share a mapping.
+pub(super) type MappedKinds = (Vec<ObjectKind>, ObjectMapping);
 
 /// The keys of a rule that identify the object of a value.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Keys {
         self.name_pattern.as_ref()
     }
 
-    /// The identity of each kind; kinds that share one form a group. `None` (and a problem) if a kind has none.
+    /// The mapping of each kind; kinds that share one form a group. `None` (and a problem) if a kind has none.
     pub(super) fn groups(
         self,
         kinds: &[ObjectKind],
@@ -63,7 +63,7 @@ impl Keys {
         source: &Source,
         fields: &mut Fields<'_>,
         sink: &mut Sink,
-    ) -> Option<Vec<Group>> {
+    ) -> Option<Vec<MappedKinds>> {
         let names_namespace = self.name_pattern.as_ref().is_some_and(NamePattern::names_namespaces);
         if !consistent(kinds, value, source, names_namespace, fields, sink) {
             return None;
@@ -71,13 +71,13 @@ impl Keys {
         if let ([kind], true) = (kinds, fields.has("describes")) {
             return self.fixed(kind, fields, sink);
         }
-        let mut groups: Vec<Group> = Vec::new();
+        let mut groups: Vec<MappedKinds> = Vec::new();
         let mut whole = true;
         for kind in kinds {
-            match self.identity(kind, value, source, fields, sink) {
-                Some(identity) => match groups.iter_mut().find(|(_, other)| *other == identity) {
+            match self.mapping(kind, value, source, fields, sink) {
+                Some(mapping) => match groups.iter_mut().find(|(_, other)| *other == mapping) {
                     Some((kinds, _)) => kinds.push(kind.clone()),
-                    None => groups.push((vec![kind.clone()], identity)),
+                    None => groups.push((vec![kind.clone()], mapping)),
                 },
                 None => whole = false,
             }
@@ -85,22 +85,22 @@ impl Keys {
         whole.then_some(groups)
     }
 
-    fn identity(
+    fn mapping(
         &self,
         kind: &ObjectKind,
         value: &Value,
         source: &Source,
         fields: &mut Fields<'_>,
         sink: &mut Sink,
-    ) -> Option<Identity> {
+    ) -> Option<ObjectMapping> {
         if source.is_of_any_pods() && kind.resource != "pods" {
-            return Some(Identity::Selected);
+            return Some(ObjectMapping::PodSelector);
         }
         if source.uses(Placeholder::Name) || source.is_of_any_pods() {
-            return Some(Identity::Url);
+            return Some(ObjectMapping::Requested);
         }
         if fields.has("items") {
-            return Some(Identity::Items {
+            return Some(ObjectMapping::Items {
                 items: self.items.clone()?,
                 name_from: self.name_from.clone()?,
                 namespace_from: self.namespace_from.clone(),
@@ -108,16 +108,16 @@ impl Keys {
         }
         match value {
             Value::Text(expr) if expr.pattern.names_objects() => {
-                Some(Identity::Groups { namespace: expr.pattern.names_namespaces() })
+                Some(ObjectMapping::CaptureGroups { namespace: expr.pattern.names_namespaces() })
             }
             Value::Series(_) | Value::QueryTemplate(_) if value.uses(Placeholder::Name) => {
-                Some(Identity::Value { namespace: self.namespaces(kind, value, source) })
+                Some(ObjectMapping::InQuery { namespace: self.namespaces(kind, value, source) })
             }
             Value::Series(_) | Value::QueryTemplate(_) | Value::Named(_) => {
                 self.labels(kind, value, source, fields, sink)
             }
             Value::Json(_) | Value::Text(_) | Value::Number if kind.resource == "namespaces" => {
-                Some(Identity::Namespace)
+                Some(ObjectMapping::Namespace)
             }
             Value::Json(_) | Value::Text(_) | Value::Number => {
                 let items = match value {
@@ -137,7 +137,7 @@ impl Keys {
     }
 
     /// One rule for each object that the rule lists.
-    fn fixed(self, kind: &ObjectKind, fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Vec<Group>> {
+    fn fixed(self, kind: &ObjectKind, fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Vec<MappedKinds>> {
         let wrong = self.describes.iter().find(|object| object.namespace.is_some() != kind.namespaced);
         match wrong.map(|object| &object.namespace) {
             Some(None) => {
@@ -150,7 +150,7 @@ impl Keys {
             }
             None if self.describes.is_empty() => None,
             None => {
-                let group = |object| (vec![kind.clone()], Identity::Fixed(object));
+                let group = |object| (vec![kind.clone()], ObjectMapping::Described(object));
                 Some(self.describes.into_iter().map(group).collect())
             }
         }
@@ -163,7 +163,7 @@ impl Keys {
         source: &Source,
         fields: &mut Fields<'_>,
         sink: &mut Sink,
-    ) -> Option<Identity> {
+    ) -> Option<ObjectMapping> {
         let name = match (&self.name_label, &kind.label) {
             (None, None) => {
                 let message = format!("required for {}: a label job means the scrape job on most pages", kind.resource);
@@ -172,7 +172,7 @@ impl Keys {
             }
             (own, default) => or_exported(own.as_ref(), default.as_deref().unwrap_or_default(), source),
         };
-        Some(Identity::Labels { namespace: self.namespaces(kind, value, source), name })
+        Some(ObjectMapping::Labels { namespace: self.namespaces(kind, value, source), name })
     }
 
     /// The labels that name the namespace.
