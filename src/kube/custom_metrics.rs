@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::json;
 use super::meta::{LabelSelector, ObjectReference, Time};
 use super::protobuf::{Fields, ListMeta, Message, Object, TypeMeta};
-use crate::parse::digits;
 use crate::parse::path::{CUSTOM_METRICS, Version};
 use crate::parse::quantity::Milli;
 
@@ -163,7 +162,7 @@ impl ItemTexts {
             text.extend_from_slice(br#","value":""#);
         });
         body.extend_from_slice(times);
-        item.value.parts(&mut [0; digits::MOST]).iter().for_each(|part| body.extend_from_slice(part.as_bytes()));
+        item.value.parts(&mut itoa::Buffer::new()).iter().for_each(|part| body.extend_from_slice(part.as_bytes()));
         body.push(b'"');
         if list.version == Version::V1Beta1 {
             body.extend_from_slice(br#","selector":"#);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::pod_labels::PodLabels;
 use super::pod_object::{Annotations, Container, PodObject};
-use crate::parse::digits;
 
 /// A Pod. A `PodPool` makes it from a [`PodObject`].
 #[derive(Clone, PartialEq, Eq)]
@@ -167,8 +166,8 @@ impl Pod {
     pub(crate) fn write_incarnation(&self, to: &mut impl Write) -> fmt::Result {
         let uid = self.text.get(self.name_end as usize..self.uid_end as usize).unwrap_or_default();
         let start = self.text.get(self.uid_end as usize..).unwrap_or_default();
-        let mut room = [0; digits::MOST];
-        let restarts = digits::digits(self.restarts.into(), &mut room);
+        let mut buffer = itoa::Buffer::new();
+        let restarts = buffer.format(self.restarts);
         [uid, "@", start, "+", restarts].iter().try_for_each(|part| to.write_str(part))
     }
 

@@ -12,8 +12,9 @@ mod store_budget;
 mod stored;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,7 +45,8 @@ pub struct SampleStore {
 #[derive(Debug, Default)]
 struct StoreState {
     /// Shared with readers: an object that is being read is copied before its samples change.
-    objects: HashMap<String, Arc<Snapshot>>,
+    /// By name, because the pods of an answer are requested in this order.
+    objects: BTreeMap<String, Arc<Snapshot>>,
     series: usize,
     shared: SharedLabels,
     /// The limit that was reached, and when.
@@ -200,7 +202,7 @@ impl SampleStore {
         &'s self,
         state: &'s mut StoreState,
         at: i64,
-    ) -> (&'s mut HashMap<String, Arc<Snapshot>>, StoreBudget<'s>) {
+    ) -> (&'s mut BTreeMap<String, Arc<Snapshot>>, StoreBudget<'s>) {
         let StoreState { objects, series, shared, full } = state;
         let (budget, most_series, oldest) = (&*self.budget, self.most_series, at.saturating_sub(self.keep));
         (objects, StoreBudget { budget, most_series, series, shared, full, at, oldest })
@@ -220,10 +222,22 @@ impl SampleStore {
         is_its: impl Fn(&T, &str) -> bool,
     ) -> Vec<Lookup> {
         let state = self.lock();
+        if let Some((_, bound)) = state.full {
+            return vec![Lookup::Full(bound); objects.len()];
+        }
         let mut key = String::new();
+        let mut next = state.objects.range::<str, _>(..);
         let of = |object: &T| {
             name(object, &mut key);
-            state.lookup(&key, |incarnation| is_its(object, incarnation))
+            // Mostly all of these objects are stored, and are requested in the order in which they are stored.
+            let known = match next.next() {
+                Some((name, known)) if *name == key => Some(known),
+                _ => {
+                    next = state.objects.range::<str, _>((Bound::Included(key.as_str()), Bound::Unbounded));
+                    next.next().filter(|(name, _)| **name == key).map(|(_, known)| known)
+                }
+            };
+            Lookup::of(known.filter(|known| is_its(object, &known.incarnation)))
         };
         objects.iter().map(of).collect()
     }
@@ -265,10 +279,7 @@ impl StoreState {
         if let Some((_, bound)) = self.full {
             return Lookup::Full(bound);
         }
-        match self.objects.get(object).filter(|known| is_its(&known.incarnation)) {
-            None => Lookup::Nothing,
-            Some(known) => Lookup::Snapshot(known.clone()),
-        }
+        Lookup::of(self.objects.get(object).filter(|known| is_its(&known.incarnation)))
     }
 }
 
@@ -281,7 +292,7 @@ impl Drop for SampleStore {
 
 /// The object with this incarnation, emptied if it had another one; `None` if there is no budget for it.
 fn object_of<'o>(
-    objects: &'o mut HashMap<String, Arc<Snapshot>>,
+    objects: &'o mut BTreeMap<String, Arc<Snapshot>>,
     name: &str,
     incarnation: &str,
     at: i64,
@@ -306,6 +317,10 @@ fn object_of<'o>(
 }
 
 impl Lookup {
+    fn of(known: Option<&Arc<Snapshot>>) -> Self {
+        known.map_or(Self::Nothing, |known| Self::Snapshot(known.clone()))
+    }
+
     /// Its numbers, for messages.
     pub fn summary(&self) -> StoreSummary {
         match self {

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 
 use crate::config::model::{PodPort, Pods};
 use crate::kube::pod::{Pod, PodPhase};
-use crate::parse::digits;
 
 /// Why a pod is not scraped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,7 +119,7 @@ impl<'p> PodTarget<'p> {
 
     /// Whether this is its URL, with the incarnation.
     pub(super) fn is_at(&self, url: &str) -> bool {
-        let mut left = PrefixMatcher(url);
+        let mut left = PrefixMatcher(url.as_bytes());
         self.write_plain(&mut left).is_ok()
             && left.write_str("#").is_ok()
             && self.pod.write_incarnation(&mut left).is_ok()
@@ -128,29 +127,29 @@ impl<'p> PodTarget<'p> {
     }
 
     fn write_plain(&self, to: &mut impl Write) -> fmt::Result {
-        let mut room = [0; digits::MOST];
+        let mut buffer = itoa::Buffer::new();
         to.write_str(if self.is_https { "https://" } else { "http://" })?;
         match self.address {
             IpAddr::V4(address) => {
                 for (at, part) in address.octets().into_iter().enumerate() {
                     to.write_str(if at == 0 { "" } else { "." })?;
-                    to.write_str(digits::digits(part.into(), &mut room))?;
+                    to.write_str(buffer.format(part))?;
                 }
             }
             IpAddr::V6(address) => write!(to, "[{address}]")?,
         }
         to.write_str(":")?;
-        to.write_str(digits::digits(self.port.into(), &mut room))?;
+        to.write_str(buffer.format(self.port))?;
         to.write_str(self.path)
     }
 }
 
 /// The rest of a text after the parts that were written so far; writing anything else is an error.
-struct PrefixMatcher<'a>(&'a str);
+struct PrefixMatcher<'a>(&'a [u8]);
 
 impl Write for PrefixMatcher<'_> {
     fn write_str(&mut self, expected: &str) -> fmt::Result {
-        self.0 = self.0.strip_prefix(expected).ok_or(fmt::Error)?;
+        self.0 = self.0.strip_prefix(expected.as_bytes()).ok_or(fmt::Error)?;
         Ok(())
     }
 }

@@ -8,7 +8,6 @@ pub(crate) mod certificate_name;
 pub(crate) mod csv;
 pub(crate) mod decimal;
 pub(crate) mod digest;
-pub(crate) mod digits;
 pub(crate) mod dns;
 pub(crate) mod duration;
 pub(crate) mod escape;

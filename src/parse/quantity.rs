@@ -9,7 +9,6 @@
 
 use std::fmt;
 
-use super::digits;
 use super::escape::Escaped;
 
 /// The maximum length of a quantity in bytes; a 64-bit float cannot represent more digits.
@@ -79,7 +78,7 @@ impl Milli {
 
 impl Milli {
     /// Its sign, the digits of its mantissa, and its suffix: its text in three parts.
-    pub(crate) fn parts(self, room: &mut [u8; digits::MOST]) -> [&str; 3] {
+    pub(crate) fn parts(self, buffer: &mut itoa::Buffer) -> [&str; 3] {
         let (mut mantissa, mut exponent) = (self.0.unsigned_abs(), -3);
         if mantissa == 0 {
             return ["", "0", ""];
@@ -90,7 +89,7 @@ impl Milli {
             exponent += 3;
         }
         let suffix = DECIMAL.iter().find(|(_, power)| *power == exponent).map_or("", |(suffix, _)| suffix);
-        [if self.0 < 0 { "-" } else { "" }, digits::digits(mantissa, room), suffix]
+        [if self.0 < 0 { "-" } else { "" }, buffer.format(mantissa), suffix]
     }
 }
 
@@ -137,7 +136,7 @@ pub fn parse(text: &str) -> Result<f64, QuantityError> {
 
 impl fmt::Display for Milli {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.parts(&mut [0; digits::MOST]).iter().try_for_each(|part| f.write_str(part))
+        self.parts(&mut itoa::Buffer::new()).iter().try_for_each(|part| f.write_str(part))
     }
 }
 

@@ -207,17 +207,24 @@ pub(super) fn of_block(
     let [first, .., last] = *times else { return None };
     let extrapolation = Extrapolation::of(function, (first, last), times.len(), range, now)?;
     let rows = rows.get(from * width..(from + times.len()) * width)?;
-    let cell = |at: usize| rows.get(at).copied().map(f64::from_bits);
-    for series in 0..width {
-        let (first, last) = (cell(series)?, cell(rows.len() - width + series)?);
-        let mut next = series;
-        let each = std::iter::from_fn(|| {
-            let value = cell(next);
-            next += width;
-            value
-        });
-        let change = extrapolation.change(first, last, each);
-        values.push(extrapolation.value(first, change));
+    let (start, mut before) = (values.len(), rows.get(..width)?);
+    let of_last = before.iter().zip(rows.get(rows.len() - width..)?);
+    values.extend(of_last.map(|(first, last)| f64::from_bits(*last) - f64::from_bits(*first)));
+    let changes = values.get_mut(start..)?;
+    if extrapolation.growth == Growth::OfCounter {
+        // Row by row, as they are in memory.
+        for row in rows.chunks_exact(width.max(1)).skip(1) {
+            for ((change, before), value) in changes.iter_mut().zip(before).zip(row) {
+                let (before, value) = (f64::from_bits(*before), f64::from_bits(*value));
+                if value < before {
+                    *change += before;
+                }
+            }
+            before = row;
+        }
+    }
+    for (change, first) in changes.iter_mut().zip(rows) {
+        *change = extrapolation.value(f64::from_bits(*first), *change);
     }
     Some(Span { first, last })
 }
