@@ -210,7 +210,11 @@ impl SampleStore {
 
     /// The samples of an object with this incarnation.
     pub fn lookup(&self, object: &str, incarnation: &str) -> Lookup {
-        self.lock().lookup(object, |known| known == incarnation)
+        let state = self.lock();
+        match state.full {
+            Some((_, bound)) => Lookup::Full(bound),
+            None => Lookup::of(state.objects.get(object).filter(|known| known.incarnation == incarnation)),
+        }
     }
 
     /// The samples of several objects at one moment: `name` writes the name of each, and `is_its` tells whether an
@@ -229,7 +233,7 @@ impl SampleStore {
         let mut next = state.objects.range::<str, _>(..);
         let of = |object: &T| {
             name(object, &mut key);
-            // Mostly all of these objects are stored, and are requested in the order in which they are stored.
+            // Usually, all of these objects are stored, and requested in the same order.
             let known = match next.next() {
                 Some((name, known)) if *name == key => Some(known),
                 _ => {
@@ -271,15 +275,6 @@ impl SampleStore {
 
     fn lock(&self) -> MutexGuard<'_, StoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl StoreState {
-    fn lookup(&self, object: &str, is_its: impl Fn(&str) -> bool) -> Lookup {
-        if let Some((_, bound)) = self.full {
-            return Lookup::Full(bound);
-        }
-        Lookup::of(self.objects.get(object).filter(|known| is_its(&known.incarnation)))
     }
 }
 

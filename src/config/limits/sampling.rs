@@ -40,7 +40,7 @@ limits! {
         timeout: Duration = secs(2),
         /// One message, held in memory. 16 MiB: 50,000 series with 12 samples each.
         bytes: usize = 16 * MIB,
-        /// Peers. 8: nobody needs more replicas.
+        /// Peers. 8: Metriclet needs no more replicas.
         count: usize = 8,
         /// How much earlier a peer must have started to sample a selection for its samples to be taken over; a quarter of
         /// the interval if that is less. 1 s: messages take some time.
