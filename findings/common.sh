@@ -50,3 +50,26 @@ go_modules() {
 run_go() {
     GOPATH="$folder/go" GOFLAGS='-mod=mod -trimpath' go run . 2>go.log || { cat go.log >&2 && exit 1; }
 }
+
+# redis_server: runs Debian's Redis 7.0.15 on the socket redis.sock, without installing it, until the script ends.
+redis_server() {
+    needs apt-get dpkg
+    for package in redis-tools=5:7.0.15-1~deb12u10 libjemalloc2 liblzf1; do
+        apt-get download -qq "$package" >apt.log 2>&1 || { echo "skipped: no package $package" && exit 77; }
+    done
+    for package in *.deb; do dpkg -x "$package" root; done
+    libraries=$(dirname -- "$(find "$folder/root" -name 'libjemalloc.so.2')")
+    # The package of the server is only a link to this program, which is a server under its own name.
+    ln -s redis-check-rdb root/usr/bin/redis-server
+    LD_LIBRARY_PATH=$libraries root/usr/bin/redis-server --port 0 --unixsocket redis.sock --save '' >redis.log 2>&1 &
+    redis=$!
+    trap 'kill "$redis" 2>/dev/null; rm -rf "$folder"' EXIT
+    LD_LIBRARY_PATH=$libraries
+    export LD_LIBRARY_PATH
+    tries=0
+    until root/usr/bin/redis-cli -s redis.sock ping >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ $tries -lt 1000 ] || { cat redis.log >&2 && exit 1; }
+    done
+    unset LD_LIBRARY_PATH
+}
