@@ -9,7 +9,7 @@ pub mod api {
         pub use crate::api::auth::AuthFilter;
     }
     pub mod identity {
-        pub use crate::api::identity::{AuthenticationError, Identity, User, Via};
+        pub use crate::api::identity::{AuthenticationError, AuthenticationMethod, Identity, User};
         pub mod trust {
             pub use crate::api::identity::trust::{FrontProxy, Pool, RemoteHeaders, Trust};
         }

@@ -13,7 +13,7 @@ use common::upstream::{Gate, Upstream, page};
 use common::{PATIENCE, patient};
 use metriclet::internals::api::access::{Access, AuthorizationError};
 use metriclet::internals::api::auth::AuthFilter;
-use metriclet::internals::api::identity::{AuthenticationError, Identity, User, Via};
+use metriclet::internals::api::identity::{AuthenticationError, AuthenticationMethod, Identity, User};
 use metriclet::internals::api::message::{Origin, Request};
 use metriclet::internals::api::{Answer, Api};
 use metriclet::internals::cache::Wait;
@@ -56,14 +56,14 @@ fn access_reviews_are_cached_for_their_ttl() {
     let kubernetes = Kubernetes::start();
     let access = Access::new(Some(client(&kubernetes)), Vec::new(), &Limits::default());
     let parsed = path::parse(METRIC, 1_024).unwrap();
-    let check = |user: &str, via, now: Now| {
+    let check = |user: &str, method, now: Now| {
         let info = UserInfo {
             username: user.to_owned(),
             groups: vec!["system:authenticated".to_owned()],
             ..UserInfo::default()
         };
         let wait = Wait::Until(now.monotonic + PATIENCE);
-        access.authorize(&User { info: info.into(), via }, "GET", METRIC, Some(&parsed), wait, now)
+        access.authorize(&User { info: info.into(), method }, "GET", METRIC, Some(&parsed), wait, now)
     };
     let calls = || kubernetes.calls(ACCESS).len();
     kubernetes.policy(|spec| match spec["user"].as_str() {
@@ -71,36 +71,39 @@ fn access_reviews_are_cached_for_their_ttl() {
         Some("both") => json!({"allowed": true, "denied": true}),
         _ => json!({"allowed": false}),
     });
-    for (user, via, remembered) in [
-        ("yes", Via::Direct, 10),
-        ("no", Via::Direct, 10),
-        ("both", Via::Direct, 10),
-        ("yes", Via::FrontProxy, 300),
-        ("no", Via::FrontProxy, 10),
-        ("both", Via::FrontProxy, 10),
+    for (user, method, remembered) in [
+        ("yes", AuthenticationMethod::Direct, 10),
+        ("no", AuthenticationMethod::Direct, 10),
+        ("both", AuthenticationMethod::Direct, 10),
+        ("yes", AuthenticationMethod::FrontProxy, 300),
+        ("no", AuthenticationMethod::FrontProxy, 10),
+        ("both", AuthenticationMethod::FrontProxy, 10),
     ] {
         let (start, before) = (Instant::now(), calls());
         for (seconds, expected) in [(0, 1), (0, 1), (remembered - 1, 1)] {
-            let authorized = check(user, via, later(start, seconds));
-            assert_eq!(authorized.is_ok(), user == "yes", "{user} {via:?}");
+            let authorized = check(user, method, later(start, seconds));
+            assert_eq!(authorized.is_ok(), user == "yes", "{user} {method:?}");
             assert!(authorized.is_ok() || matches!(authorized, Err(AuthorizationError::Forbidden(_))));
-            assert_eq!(calls(), before + expected, "{user} {via:?} after {seconds} s");
+            assert_eq!(calls(), before + expected, "{user} {method:?} after {seconds} s");
         }
         // It has expired by then, however long the call took.
-        let _ = check(user, via, later(Instant::now(), remembered + 1));
-        assert_eq!(calls(), before + 2, "{user} {via:?}");
+        let _ = check(user, method, later(Instant::now(), remembered + 1));
+        assert_eq!(calls(), before + 2, "{user} {method:?}");
     }
     // A failure is not cached, nor is a review that is too large.
     let denied = |_: &_| Reply::Say(403, "{}".to_owned());
     kubernetes.script(denied);
     let before = calls();
     for _ in 0..2 {
-        assert!(matches!(check("new", Via::Direct, later(Instant::now(), 0)), Err(AuthorizationError::Unavailable(_))));
+        assert!(matches!(
+            check("new", AuthenticationMethod::Direct, later(Instant::now(), 0)),
+            Err(AuthorizationError::Unavailable(_))
+        ));
     }
     assert_eq!(calls(), before + 2);
     kubernetes.script(|_| Reply::Good);
     for _ in 0..2 {
-        assert!(check(&"long".repeat(10_000), Via::Direct, later(Instant::now(), 0)).is_err());
+        assert!(check(&"long".repeat(10_000), AuthenticationMethod::Direct, later(Instant::now(), 0)).is_err());
     }
     assert_eq!(calls(), before + 4);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use log::debug;
 
-use super::identity::{KnownUser, User, Via, size};
+use super::identity::{AuthenticationMethod, KnownUser, User, size};
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 use crate::kube::review::{
@@ -36,7 +36,7 @@ pub struct Access {
 struct Review<'a> {
     user: &'a KnownUser,
     /// Reviews of users of a front proxy are cached for longer.
-    via: Via,
+    method: AuthenticationMethod,
     access: RequestAttributes<'a>,
 }
 
@@ -125,12 +125,12 @@ impl Access {
             (None, Some(ApiPath::Status(_))) => RequestAttributes::Path { path: "/status", method },
             (None, _) => RequestAttributes::Path { path: target, method },
         };
-        let review = Review { user: &user.info, via: user.via, access };
+        let review = Review { user: &user.info, method: user.method, access };
         let no = || Err(Forbidden { spec: review.spec(), reason: String::new() }.into());
         match path {
             // Open paths have been served before this, and an anonymous client must not cause calls to the Kubernetes
             // API.
-            _ if user.via == Via::Anonymous => no(),
+            _ if user.method == AuthenticationMethod::Anonymous => no(),
             Some(
                 ApiPath::Metric(_)
                 | ApiPath::External(_)
@@ -158,7 +158,7 @@ impl Access {
             let value = reviewer.access_review(&review.spec(), deadline);
             let lasts = match &value {
                 // The front proxy itself has just authorized the request.
-                Ok(answer) if answer.is_allowed() && review.via == Via::FrontProxy => {
+                Ok(answer) if answer.is_allowed() && review.method == AuthenticationMethod::FrontProxy => {
                     self.limits.review.front_proxy_ttl
                 }
                 Ok(_) => self.limits.review.ttl,

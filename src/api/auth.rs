@@ -3,7 +3,7 @@
 use log::debug;
 
 use super::access::{Access, AuthorizationError, Forbidden};
-use super::identity::{AuthenticationError, Identity, Via};
+use super::identity::{AuthenticationError, AuthenticationMethod, Identity};
 use super::message::Request;
 use super::peer::Peer;
 use crate::parse::path::ApiPath;
@@ -24,8 +24,8 @@ pub struct AuthFilter {
 /// Why a request is authorized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorized {
-    /// Its path is open to every client.
-    Open,
+    /// It needs no authorization: its path is always allowed, or it did not come over the network.
+    AlwaysAllowed,
     /// Its user is authorized.
     Granted {
         /// Whether the user is the HPA controller.
@@ -63,7 +63,7 @@ impl AuthFilter {
     ) -> Result<Authorized, Rejection> {
         let (target, _) = query::split(request.target);
         if self.access.is_always_allowed(target) {
-            return Ok(Authorized::Open);
+            return Ok(Authorized::AlwaysAllowed);
         }
         let wait = waits.wait_for(Waiting::DirectReviews);
         let user = match self.identity.authenticate(request, peer, wait, now) {
@@ -78,9 +78,9 @@ impl AuthFilter {
                 return Err(Rejection::NotAuthenticated(error.to_string()));
             }
         };
-        let waiting = match user.via {
-            Via::FrontProxy => Waiting::FrontProxyReviews,
-            Via::Direct | Via::Anonymous => Waiting::DirectReviews,
+        let waiting = match user.method {
+            AuthenticationMethod::FrontProxy => Waiting::FrontProxyReviews,
+            AuthenticationMethod::Direct | AuthenticationMethod::Anonymous => Waiting::DirectReviews,
         };
         match self.access.authorize(&user, request.method, target, path, waits.wait_for(waiting), now) {
             Ok(()) => Ok(Authorized::Granted { is_hpa_controller: user.info.is_hpa_controller() }),
@@ -94,7 +94,7 @@ impl AuthFilter {
 /// Counts the outcome of a request over the network once, even if it was checked several times.
 pub(crate) fn count(outcome: &Result<Authorized, Rejection>, counters: &Counters) {
     let (authentication, authorization) = match outcome {
-        Ok(Authorized::Open) | Err(Rejection::WouldWait(_)) => return,
+        Ok(Authorized::AlwaysAllowed) | Err(Rejection::WouldWait(_)) => return,
         Ok(Authorized::Granted { .. }) => (Attempts::SUCCESS, Some(Attempts::SUCCESS)),
         Err(Rejection::Unauthorized) => (Attempts::FAILURE, None),
         Err(Rejection::NotAuthenticated(_)) => (Attempts::ERROR, None),

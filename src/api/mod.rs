@@ -264,7 +264,7 @@ impl Api {
         waits: AllowedWaits,
         now: Now,
     ) -> Result<Authorized, Rejection> {
-        let Origin::Network(peer) = request.origin else { return Ok(Authorized::Open) };
+        let Origin::Network(peer) = request.origin else { return Ok(Authorized::AlwaysAllowed) };
         match self.auth.get() {
             Some(auth) => auth.authorize(request, peer, path, waits, now),
             None => Err(Rejection::NotAuthenticated("no authority to trust is known yet".to_owned())),
@@ -391,6 +391,6 @@ fn is_forwarded(request: &Request<'_>) -> bool {
 fn client(authorized: Authorized) -> MetricClient {
     match authorized {
         Authorized::Granted { is_hpa_controller: true } => MetricClient::HpaController,
-        Authorized::Granted { .. } | Authorized::Open => MetricClient::Other,
+        Authorized::Granted { .. } | Authorized::AlwaysAllowed => MetricClient::Other,
     }
 }

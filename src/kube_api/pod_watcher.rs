@@ -188,7 +188,9 @@ impl PodWatcher {
             ));
         };
         if since > Some(version) {
-            return Err(WatchError::Doubted("answered a list of an earlier version than requested".to_owned()));
+            return Err(WatchError::Doubted(
+                "the Kubernetes API answered a list of an earlier version than requested".to_owned(),
+            ));
         }
         let now = self.clock.now();
         self.watch.fill(items, version, now.monotonic);
@@ -214,7 +216,7 @@ impl PodWatcher {
         let took = self.clock.now().monotonic.saturating_duration_since(began);
         match took < self.limits.first_exchange / 5 {
             // An API server or a proxy that ends each exchange immediately.
-            true => Err(WatchError::Interrupted("the exchange ended at once".to_owned())),
+            true => Err(WatchError::Interrupted("the Kubernetes API ended it immediately".to_owned())),
             // Without a bookmark, a kube-apiserver whose etcd was restored from a backup cannot be distinguished from
             // one without changes: it sends no events before it reaches the version again.
             false if self.watch.gauges.events.get() == before => self.check(),
@@ -233,7 +235,11 @@ impl PodWatcher {
         let newest = objects::newest_version(&self.client, &self.watch.namespace, &self.limits);
         match newest.map_err(|error| self.watch_error(&error, "list"))? {
             Some(newest) if newest >= known => self.watch.check(newest, now),
-            _ => return Err(WatchError::Regressed("answered a version that is earlier than a known one".to_owned())),
+            _ => {
+                return Err(WatchError::Regressed(
+                    "the Kubernetes API answered an earlier version than a known one".to_owned(),
+                ));
+            }
         }
         self.must_check = false;
         Ok(())
@@ -242,7 +248,7 @@ impl PodWatcher {
     /// Reads events until the exchange ends.
     fn read(&mut self, body: &mut dyn Read) -> Result<(), WatchError> {
         if !self.watch.connect(self.clock.now().monotonic) {
-            return Err(WatchError::Interrupted("the answer began too late".to_owned()));
+            return Err(WatchError::Interrupted("the Kubernetes API answered too late".to_owned()));
         }
         self.watch.publish(self.clock.now().monotonic);
         let mut lines = BufReader::with_capacity(self.limits.buffer, body);
@@ -259,7 +265,7 @@ impl PodWatcher {
                         "expected an event of at most {} bytes, found a longer one",
                         self.limits.event
                     )),
-                    false => WatchError::Interrupted("the exchange ended within an event".to_owned()),
+                    false => WatchError::Interrupted("it ended within an event".to_owned()),
                 });
             }
             if !line.trim_ascii().is_empty() {
@@ -275,7 +281,7 @@ impl PodWatcher {
 
     fn unreadable(&self, why: &str) -> WatchError {
         debug!("cannot read an event of pods in namespace {}: {}", self.watch.namespace, printable(&why));
-        WatchError::Lost("answered an event that cannot be read".to_owned())
+        WatchError::Lost("the Kubernetes API sent an event that cannot be read".to_owned())
     }
 
     fn apply(&mut self, event: WatchEvent) -> Result<(), WatchError> {
@@ -292,11 +298,15 @@ impl PodWatcher {
             WatchEvent::Bookmark(version) => {
                 self.watch.change(now, |store| store.version() == version || store.reach(version))
             }
-            WatchEvent::Error(410) => return Err(WatchError::Lost("answered 410: the version is too old".to_owned())),
-            WatchEvent::Error(code) => return Err(WatchError::Lost(format!("answered an event with the code {code}"))),
+            WatchEvent::Error(410) => {
+                return Err(WatchError::Lost("the Kubernetes API answered 410: the version is too old".to_owned()));
+            }
+            WatchEvent::Error(code) => {
+                return Err(WatchError::Lost(format!("the Kubernetes API sent an error with the code {code}")));
+            }
         };
         if later == Some(false) {
-            return Err(WatchError::Doubted("answered a version that is earlier than a previous one".to_owned()));
+            return Err(WatchError::Doubted("the Kubernetes API sent an earlier version than before".to_owned()));
         }
         self.watch.gauges.record_contact(unix_millis);
         if is_bookmark || self.watch.gauges.watch_state() != WatchState::Current {

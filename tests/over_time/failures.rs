@@ -9,22 +9,25 @@ fn reports_why_pods_cannot_be_sampled() {
         *page.lock().unwrap() = "requests_total{ 1\n".to_owned();
     }
     let message = |why: &str| format!("queue_depth of all pods in namespace shop: {why}");
-    let says = |expected: &str| {
+    // Each step begins after both pods were sampled: a page that is still being fetched would be the next sample.
+    let says = |expected: &str, of_each: &str| {
         eventually(|| {
-            let shown = world.shown("queue_depth");
-            if shown == expected { Ok(()) } else { Err(shown) }
+            let (shown, steps) = (world.shown("queue_depth"), world.ask("queue_depth").1);
+            let sampled = steps.iter().filter(|step| step.starts_with("samples  web-") && step.contains(of_each));
+            if shown == expected && sampled.count() == 2 { Ok(()) } else { Err(format!("{shown}: {steps:?}")) }
         });
     };
-    says(&message("source app answered malformed text: expected a label name or \"}\""));
+    says(&message("source app answered malformed text: expected a label name or \"}\""), "malformed text");
     for page in &world.pages {
         *page.lock().unwrap() = "requests_total 1\nrequests_total 2\n".to_owned();
     }
     world.advance(15);
-    says(&message(&format!("the page has one series twice; the rule takes {RATE} from source app")));
+    let twice = "the page has one series twice";
+    says(&message(&format!("{twice}; the rule takes {RATE} from source app")), twice);
     // An error is cleared by the next page.
     world.serve([1.0; 2]);
     world.advance(15);
-    says(&gathering("queue_depth"));
+    says(&gathering("queue_depth"), ", sampled 1 times over");
 }
 
 #[test]

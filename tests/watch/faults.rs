@@ -268,6 +268,9 @@ fn lasting_unreadable_events_have_one_cause() {
     kubernetes.history().cut();
     let said = server.said("cannot watch pods in namespace shop: ");
     let line = said.lines().find(|line| line.contains("cannot watch pods")).unwrap();
-    assert!(line.ends_with("cannot watch pods in namespace shop: answered an event that cannot be read"), "{line}");
+    assert!(
+        line.ends_with("cannot watch pods in namespace shop: the Kubernetes API sent an event that cannot be read"),
+        "{line}"
+    );
     assert!(!said.contains('\u{1b}'), "{said}");
 }

@@ -8,9 +8,9 @@ use crate::telemetry::clock::Clock;
 const VERSION: &str = "/apis/custom.metrics.k8s.io/v1beta2";
 const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1";
 
-fn user(via: Via, groups: &[&str]) -> User {
+fn user(method: AuthenticationMethod, groups: &[&str]) -> User {
     let groups = groups.iter().map(|&group| group.to_owned()).collect();
-    User { info: UserInfo { username: "u".to_owned(), groups, ..UserInfo::default() }.into(), via }
+    User { info: UserInfo { username: "u".to_owned(), groups, ..UserInfo::default() }.into(), method }
 }
 
 /// `yes`, `no: text`, or `review` where a review is needed.
@@ -29,13 +29,13 @@ fn check(user: &User, method: &str, target: &str) -> String {
 
 #[test]
 fn reviews_everything_except_discovery() {
-    let authenticated = user(Via::Direct, &["system:authenticated"]);
+    let authenticated = user(AuthenticationMethod::Direct, &["system:authenticated"]);
     let others = [
-        user(Via::FrontProxy, &["system:unauthenticated"]),
-        user(Via::Direct, &[]),
-        user(Via::Anonymous, &["system:unauthenticated"]),
+        user(AuthenticationMethod::FrontProxy, &["system:unauthenticated"]),
+        user(AuthenticationMethod::Direct, &[]),
+        user(AuthenticationMethod::Anonymous, &["system:unauthenticated"]),
     ];
-    let master = user(Via::FrontProxy, &["g", "system:masters"]);
+    let master = user(AuthenticationMethod::FrontProxy, &["g", "system:masters"]);
     for (target, asked) in [
         (format!("{VERSION}/namespaces/shop/pods/*/m"), true),
         (format!("{VERSION}/namespaces/shop/metrics/m"), true),
@@ -88,7 +88,7 @@ fn matches_always_allowed_paths() {
 
 #[test]
 fn words_denials_as_kubernetes_does() {
-    let anonymous = user(Via::Anonymous, &["system:unauthenticated"]);
+    let anonymous = user(AuthenticationMethod::Anonymous, &["system:unauthenticated"]);
     let v2 = |path: &str| format!("{VERSION}/{path}");
     for (method, target, text) in [
         (

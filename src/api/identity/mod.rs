@@ -18,7 +18,7 @@ use self::headers::NamedUser;
 use self::subject::subject;
 use self::trust::{RemoteHeaders, Trust};
 pub(crate) use self::user::KnownUser;
-pub use self::user::{User, Via};
+pub use self::user::{AuthenticationMethod, User};
 use super::message::Request;
 use super::peer::{Peer, Verified};
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
@@ -130,20 +130,22 @@ impl Identity {
             if verified.front_proxy {
                 let names = trust.front_proxy.as_ref().map(|front_proxy| &front_proxy.headers);
                 match names.map(|names| named(names, request.headers, &verified)) {
-                    Some(Ok(Some(info))) => return Ok(User { info, via: Via::FrontProxy }),
+                    Some(Ok(Some(info))) => return Ok(User { info, method: AuthenticationMethod::FrontProxy }),
                     Some(Ok(None)) | None => {}
                     Some(Err(headers::NotUtf8)) => failed = Some("a header of the front proxy is not UTF-8"),
                 }
             }
             match &verified.client {
-                Some(info) if !info.username.is_empty() => return Ok(User { info: info.clone(), via: Via::Direct }),
+                Some(info) if !info.username.is_empty() => {
+                    return Ok(User { info: info.clone(), method: AuthenticationMethod::Direct });
+                }
                 // A client with an invalid certificate is not treated as anonymous.
                 _ => failed = failed.or(Some(UNTRUSTED)),
             }
         }
         if let Some(token) = request.header("Authorization").and_then(bearer) {
             match self.review(token, wait, now)? {
-                Some(info) => return Ok(User { info, via: Via::Direct }),
+                Some(info) => return Ok(User { info, method: AuthenticationMethod::Direct }),
                 None => failed = Some("invalid bearer token"),
             }
         }

@@ -92,7 +92,7 @@ const FORGED: &[Header<'static>] = &[("X-Remote-User", b"root"), ("X-Remote-Grou
 fn who(identity: &Identity, peer: Option<&Peer>, headers: &[Header<'_>], now: Now) -> String {
     let request = Request { method: "GET", target: "/", headers, origin: Origin::Network(peer) };
     match identity.authenticate(&request, peer, Wait::No, now) {
-        Ok(User { info, via }) => format!("{via:?} {} {}", info.username, info.groups.join(",")),
+        Ok(User { info, method }) => format!("{method:?} {} {}", info.username, info.groups.join(",")),
         Err(AuthenticationError::Unauthorized(why)) => format!("401: {why}"),
         Err(other) => format!("{other:?}"),
     }
@@ -158,7 +158,7 @@ fn reads_users_from_certificates() {
             vec![format!("X509SHA256={hash}")],
         )]),
     };
-    assert_eq!(user, User { info: expected.into(), via: Via::Direct });
+    assert_eq!(user, User { info: expected.into(), method: AuthenticationMethod::Direct });
     assert_eq!(identity.client_class(Some(&peer), now()), ClientClass::Verified);
     assert_eq!(identity.client_class(Some(&Peer::new(vec![PROXIES.issue("proxy")])), now()), ClientClass::FrontProxy);
     assert_eq!(identity.client_class(Some(&Peer::new(vec![OTHERS.issue("proxy")])), now()), ClientClass::Unverified);

@@ -22,7 +22,7 @@ pub struct User {
     /// The user's Kubernetes attributes, including the group that Kubernetes adds; all requests of the user share them.
     pub info: Arc<KnownUser>,
     /// How it was authenticated.
-    pub via: Via,
+    pub method: AuthenticationMethod,
 }
 
 /// The Kubernetes attributes of a user, and their digest, which replaces them in cache keys: hashing and copying all groups
@@ -37,7 +37,7 @@ pub struct KnownUser {
 
 /// How a user was authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Via {
+pub enum AuthenticationMethod {
     /// By the headers of a front proxy, which has authorized the request already.
     FrontProxy,
     /// By its own certificate or token.
@@ -90,7 +90,7 @@ impl Hash for KnownUser {
 
 impl User {
     pub(super) fn anonymous() -> Self {
-        Self { info: ANONYMOUS.clone(), via: Via::Anonymous }
+        Self { info: ANONYMOUS.clone(), method: AuthenticationMethod::Anonymous }
     }
 
     /// Whether the user is in this group.

@@ -1,6 +1,8 @@
 //! Which object a value belongs to: from the URL, `describes`, `items`, placeholders in the value, groups of a regular
 //! expression, or labels.
 
+mod combination;
+
 use super::fields::{Fields, Sink};
 use super::path_segment;
 use crate::config::limits::Limits;
@@ -65,7 +67,7 @@ impl Keys {
         sink: &mut Sink,
     ) -> Option<Vec<MappedKinds>> {
         let names_namespace = self.name_pattern.as_ref().is_some_and(NamePattern::names_namespaces);
-        if !consistent(kinds, value, source, names_namespace, fields, sink) {
+        if !combination::is_valid(kinds, value, source, names_namespace, fields, sink) {
             return None;
         }
         if let ([kind], true) = (kinds, fields.has("describes")) {
@@ -197,101 +199,6 @@ fn or_exported(own: Option<&String>, default: &str, source: &Source) -> Vec<Stri
         None if source.is_prometheus() => vec![default.to_owned()],
         None => vec![format!("exported_{default}"), default.to_owned()],
     }
-}
-
-/// Whether the keys can be combined, for any kind.
-fn consistent(
-    kinds: &[ObjectKind],
-    value: &Value,
-    source: &Source,
-    names_namespace: bool,
-    fields: &mut Fields<'_>,
-    sink: &mut Sink,
-) -> bool {
-    let mut wrong: Vec<(&'static str, String)> = Vec::new();
-    let identified_by = if source.is_of_any_pods() {
-        Some(format!("the pod of source {}", Escaped::new(&source.name)))
-    } else if source.uses(Placeholder::Name) {
-        Some(format!("{{name}} in the requests of source {}", Escaped::new(&source.name)))
-    } else {
-        ["describes", "items"].into_iter().find(|key| fields.has(key)).map(|key| format!("{key}:"))
-    };
-    let in_value = |placeholder| value.uses(placeholder);
-    let identified_by = identified_by.or_else(|| in_value(Placeholder::Name).then(|| "{name} in the value".to_owned()));
-    if let Some(identified_by) = identified_by {
-        if matches!(value, Value::Text(expr) if expr.pattern.names_objects()) {
-            wrong.push((
-                "value",
-                format!("{identified_by} already identifies the object; leave out the group (?<name>…)"),
-            ));
-        }
-        let by_value = identified_by.starts_with("{name} in the value");
-        for key in ["describes", "items", "namespaceLabel", "nameLabel", "namePattern"] {
-            let goes = match key {
-                "namePattern" => identified_by == "items:",
-                "namespaceLabel" => by_value,
-                key => identified_by == format!("{key}:"),
-            };
-            if fields.has(key) && !goes {
-                wrong.push((key, format!("{identified_by} already identifies the object")));
-            }
-        }
-    } else if !matches!(value, Value::Series(_) | Value::QueryTemplate(_)) {
-        for key in ["namespaceLabel", "nameLabel", "namePattern"] {
-            if fields.has(key) {
-                let instead = match value {
-                    Value::Text(_) => "a group (?<name>…) or (?<namespace>…) names objects",
-                    _ => "use items: and nameFrom:",
-                };
-                wrong.push((key, format!("this value has no labels; {instead}")));
-            }
-        }
-    }
-    for (is_identified, by) in
-        [(names_namespace, "namePattern"), (in_value(Placeholder::Namespace), "{namespace} in the value")]
-    {
-        for key in ["namespaceLabel", "namespaceFrom"].into_iter().filter(|key| is_identified && fields.has(key)) {
-            wrong.push((key, format!("{by} already identifies the namespace")));
-        }
-        if let Some(first) =
-            kinds.iter().find(|kind| is_identified && !kind.namespaced && kind.resource != "namespaces")
-        {
-            let key = if by == "namePattern" { "namePattern" } else { "value" };
-            wrong.push((key, format!("{} are cluster-scoped, but {by} identifies a namespace", first.resource)));
-        }
-    }
-    if fields.has("items") {
-        if !matches!(value, Value::Json(_)) {
-            wrong.push(("items", "needs a value that is a JSONPath".into()));
-        }
-        if !fields.has("nameFrom") {
-            wrong.push(("nameFrom", "required beside items:".into()));
-        }
-    } else {
-        for key in ["nameFrom", "namespaceFrom"] {
-            if fields.has(key) {
-                wrong.push((key, "requires items:".into()));
-            }
-        }
-    }
-    if let Some(first) = kinds.first().filter(|_| kinds.iter().all(|kind| !kind.namespaced)) {
-        for key in ["namespaceFrom", "namespaceLabel"] {
-            if fields.has(key) {
-                wrong.push((key, format!("{} are cluster-scoped", first.resource)));
-            }
-        }
-        if matches!(value, Value::Text(expr) if expr.pattern.names_namespaces()) {
-            let message = format!("{} are cluster-scoped; leave out the group (?<namespace>…)", first.resource);
-            wrong.push(("value", message));
-        }
-    }
-    if fields.has("describes") && kinds.len() > 1 {
-        wrong.push(("describes", "an object has one kind, and object: lists several".into()));
-    }
-    for (key, message) in &wrong {
-        fields.fail(key, message, sink);
-    }
-    wrong.is_empty()
 }
 
 /// One object, or a list of them; none if one of them is invalid.

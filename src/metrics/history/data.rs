@@ -14,7 +14,7 @@ pub(crate) struct SnapshotQuery<'e> {
     selectors: Vec<&'e VectorSelector>,
     /// Whether its only selector picks all that is stored.
     is_picked: bool,
-    /// StoreBudget for the samples of a series.
+    /// Holds the samples of a series while they are read.
     scratch: Cell<Vec<Sample>>,
 }
 
