@@ -51,13 +51,18 @@ run_go() {
     GOPATH="$folder/go" GOFLAGS='-mod=mod -trimpath' go run . 2>go.log || { cat go.log >&2 && exit 1; }
 }
 
-# redis_server: runs Debian's Redis 7.0.15 on the socket redis.sock, without installing it, until the script ends.
-redis_server() {
+# debian_packages PACKAGE...: unpacks packages into root/, without installing them.
+debian_packages() {
     needs apt-get dpkg
-    for package in redis-tools=5:7.0.15-1~deb12u10 libjemalloc2 liblzf1; do
+    for package in "$@"; do
         apt-get download -qq "$package" >apt.log 2>&1 || { echo "skipped: no package $package" && exit 77; }
     done
     for package in *.deb; do dpkg -x "$package" root; done
+}
+
+# redis_server: runs Debian's Redis 7.0.15 on the socket redis.sock, without installing it, until the script ends.
+redis_server() {
+    debian_packages redis-tools=5:7.0.15-1~deb12u10 libjemalloc2 liblzf1
     libraries=$(dirname -- "$(find "$folder/root" -name 'libjemalloc.so.2')")
     # The package of the server is only a link to this program, which is a server under its own name.
     ln -s redis-check-rdb root/usr/bin/redis-server

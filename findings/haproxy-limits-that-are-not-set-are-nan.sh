@@ -10,11 +10,8 @@
 set -eu
 # shellcheck source=common.sh
 . "$(dirname -- "$(realpath -- "$0")")/common.sh"
-needs apt-get dpkg curl
-for package in haproxy=2.6.12-1+deb12u4 liblua5.3-0 libopentracing-c-wrapper0 libopentracing1; do
-    apt-get download -qq "$package" >apt.log 2>&1 || { echo "skipped: no package $package" && exit 77; }
-done
-for package in *.deb; do dpkg -x "$package" root; done
+needs curl
+debian_packages haproxy=2.6.12-1+deb12u4 liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
 
 cat >haproxy.cfg <<'END_OF_CONFIGURATION'
 defaults
